@@ -1,0 +1,1 @@
+"""Bulk Lookup: phone numbers looked up at Twilio in bulk, over Kafka."""

@@ -1,0 +1,93 @@
+"""How a record becomes a dead letter: whole, bounded, and readable by Kafka's tools."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from uuid import UUID, uuid5
+
+from services.contracts.messages import DeadLetter, DeadReason, LookupRequest
+
+#: Of the original's bytes; in base64, with the envelope, they fit the broker's 1 MB limit.
+MAX_VALUE_BYTES = 600_000
+#: Of its headers, names and values together; what is beyond is left out.
+MAX_HEADER_BYTES = 32_000
+_NAMESPACE = UUID("2b1f0c3e-93f5-5d0e-8f41-0d6a4a3f7b11")
+
+
+def make_dead_letter(
+    *,
+    reason: DeadReason,
+    detail: str,
+    topic: str,
+    partition: int,
+    offset: int,
+    timestamp: datetime | None,
+    key: bytes | None,
+    value: bytes | None,
+    headers: Iterable[tuple[str, bytes]],
+    failed_at: datetime,
+    request: LookupRequest | None = None,
+) -> DeadLetter:
+    """The dead letter of the record at this place.
+
+    Its id follows from the place and the reason, so that the same failure twice is one.
+
+    Args:
+        reason: From the closed list.
+        detail: For people; the caller has masked it.
+        topic: Where the record was read.
+        partition: Its partition.
+        offset: Its offset.
+        timestamp: The time Kafka kept with it.
+        key: Its key's bytes.
+        value: Its value's bytes.
+        headers: Its headers.
+        failed_at: When it failed (last).
+        request: The request, if it could be read, with the answers already paid.
+    """
+    whole = value is None or len(value) <= MAX_VALUE_BYTES
+    place = f"{topic}/{partition}/{offset}/{timestamp}/{reason}"
+    first = request.failing_since if request is not None else None
+    return DeadLetter(
+        dead_letter_id=uuid5(_NAMESPACE, place),
+        reason=reason,
+        detail=detail[:1000],
+        original_topic=topic,
+        original_partition=partition,
+        original_offset=offset,
+        original_timestamp=timestamp,
+        original_key=key,
+        original_value=value if whole or value is None else value[:MAX_VALUE_BYTES],
+        original_headers=_bounded(headers),
+        truncated=not whole,
+        attempts=request.attempts if request is not None else 0,
+        first_failed_at=first or failed_at,
+        last_failed_at=failed_at,
+        request=request,
+    )
+
+
+def tool_headers(letter: DeadLetter) -> list[tuple[str, bytes]]:
+    """Headers by the names that Kafka tools look for (Spring Kafka's), in its encodings."""
+    headers = [
+        ("kafka_dlt-original-topic", letter.original_topic.encode()),
+        ("kafka_dlt-original-partition", letter.original_partition.to_bytes(4, "big")),
+        ("kafka_dlt-original-offset", letter.original_offset.to_bytes(8, "big")),
+        ("kafka_dlt-exception-fqcn", letter.reason.encode()),
+        ("kafka_dlt-exception-message", letter.detail.encode()),
+    ]
+    if letter.original_timestamp is not None:
+        milliseconds = int(letter.original_timestamp.timestamp() * 1000)
+        headers.append(("kafka_dlt-original-timestamp", milliseconds.to_bytes(8, "big")))
+    return headers
+
+
+def _bounded(headers: Iterable[tuple[str, bytes]]) -> tuple[tuple[str, bytes], ...]:
+    kept, size = [], 0
+    for name, content in headers:
+        size += len(name.encode()) + len(content)
+        if size > MAX_HEADER_BYTES:
+            break
+        kept.append((name, content))
+    return tuple(kept)
