@@ -1,0 +1,1 @@
+"""How any of the services runs: settings, logs, metrics, health, Kafka."""

@@ -1,0 +1,102 @@
+"""A pool of connections to PostgreSQL, as the role of one program."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Literal
+
+import asyncpg
+
+from services.runtime.health import Readiness
+from services.runtime.logs import get_logger
+from services.runtime.program import Stop
+from services.runtime.settings import DatabaseSettings, SettingsError, read_secret
+
+log = get_logger(__name__)
+
+Program = Literal["ingest", "lookup", "results"]
+Pool = asyncpg.Pool
+#: What a connection raises when PostgreSQL is away, restarts, or refuses to write.
+UNAVAILABLE = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.exceptions.OperatorInterventionError,
+    asyncpg.exceptions.InsufficientResourcesError,
+    asyncpg.exceptions.ReadOnlySQLTransactionError,
+    asyncpg.exceptions.DeadlockDetectedError,
+    asyncpg.exceptions.SerializationError,
+    asyncpg.exceptions.LockNotAvailableError,
+    asyncpg.exceptions.QueryCanceledError,
+)
+_RETRY_AFTER = 1.0
+
+
+def role_of(program: Program) -> str:
+    """The PostgreSQL role with just the rights a program needs."""
+    return f"bulk_lookup_{program}"
+
+
+async def open_pool(
+    settings: DatabaseSettings, program: Program, readiness: Readiness, stop: Stop
+) -> Pool:
+    """Connect as the program's role, waiting for PostgreSQL and its schema as long as it takes.
+
+    `readiness` loses and regains its condition `postgresql`.
+
+    Raises:
+        SettingsError: DATABASE_URL is not one, or a password is refused.
+        asyncio.CancelledError: A stop was asked for while waiting.
+    """
+    url = read_secret(settings.database_url, settings.database_url_file)
+    while True:
+        try:
+            pool = await asyncpg.create_pool(
+                url,
+                min_size=1,
+                max_size=settings.database_pool_size,
+                command_timeout=30,
+                timeout=5,
+                server_settings={
+                    "role": role_of(program),
+                    "application_name": f"bulk-lookup {program}",
+                    "lock_timeout": "20s",
+                    "idle_in_transaction_session_timeout": "60s",
+                },
+                init=_decode_json,
+            )
+        except (
+            asyncpg.InvalidAuthorizationSpecificationError,
+            asyncpg.InvalidCatalogNameError,
+            ValueError,
+        ) as error:
+            raise SettingsError(
+                f"DATABASE_URL: {error}; check user, password and database"
+            ) from error
+        except (*UNAVAILABLE, asyncpg.InvalidParameterValueError) as error:
+            why = _why(error)
+            readiness.unmet("postgresql", why)
+            log.warning("waiting for postgresql", reason=why)
+            waiting = asyncio.create_task(stop.wait())
+            done, _ = await asyncio.wait({waiting}, timeout=_RETRY_AFTER)
+            waiting.cancel()
+            if done:
+                raise asyncio.CancelledError from error
+        else:
+            readiness.met("postgresql")
+            return pool
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, asyncpg.InvalidParameterValueError):
+        return f"{error}: run `bulk-lookup migrate` first"
+    return f"{type(error).__name__}: {error}"
+
+
+async def _decode_json(connection: asyncpg.Connection) -> None:
+    """Read and write jsonb as Python's own values."""
+    await connection.set_type_codec(
+        "jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog"
+    )

@@ -1,0 +1,122 @@
+"""Checks Kafka's topics against the table at start, and makes the missing ones."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import TopicAlreadyExistsError, for_code
+
+from services.contracts.topics import Topic, Topics
+from services.runtime.kafka import make_admin
+from services.runtime.logs import get_logger
+from services.runtime.program import FaultError
+from services.runtime.settings import ProgramSettings
+
+log = get_logger(__name__)
+
+#: How often, and how many seconds apart, to look for topics that were just made.
+_LOOKS = 50
+_LOOK_AGAIN_AFTER = 0.2
+
+
+class TopicsError(FaultError):
+    """The topics on Kafka are not as they must be."""
+
+
+async def check_topics(settings: ProgramSettings) -> int:
+    """Make what is missing, check what is there; returns the number of aligned partitions.
+
+    Raises:
+        TopicsError: Topics are missing and may not be made, or aligned ones differ.
+        KafkaError: Kafka does not answer.
+    """
+    admin = make_admin(settings)
+    await admin.start()
+    try:
+        found = await _partitions(admin, settings.topics)
+        missing = [topic for topic in settings.topics.all if topic.name not in found]
+        if missing:
+            await _make(admin, settings, missing, found)
+            # A broker that has just started, or is one of many, may tell a moment later.
+            for _ in range(_LOOKS):
+                found = await _partitions(admin, settings.topics)
+                if not settings.kafka_create_topics or len(found) == len(settings.topics.all):
+                    break
+                await asyncio.sleep(_LOOK_AGAIN_AFTER)
+    finally:
+        await admin.close()
+    return judge(settings.topics, found)
+
+
+def judge(topics: Topics, found: dict[str, int]) -> int:
+    """The number of partitions that all aligned topics share.
+
+    Args:
+        topics: The table.
+        found: Partitions on the broker, by topic.
+
+    Raises:
+        TopicsError: A topic is missing, or the aligned ones do not all have one number.
+    """
+    absent = [topic.name for topic in topics.all if topic.name not in found]
+    if absent:
+        raise TopicsError(
+            f"Kafka lacks the topics {', '.join(absent)}; make them as docs/reference/topics.md "
+            "says, or set KAFKA_CREATE_TOPICS=true"
+        )
+    aligned = {topic.name: found[topic.name] for topic in topics.all if topic.aligned}
+    if len(set(aligned.values())) != 1:
+        listed = ", ".join(f"{name} has {count}" for name, count in sorted(aligned.items()))
+        raise TopicsError(
+            "these topics must have one number of partitions, since an outcome goes to the "
+            f"partition of its request: {listed}; add partitions to the smaller ones while "
+            "nothing is pending, retrying or parked"
+        )
+    if found[topics.control.name] != 1:
+        raise TopicsError(
+            f"{topics.control.name} has {found[topics.control.name]} partitions, it must have 1: "
+            "make it anew while every program is stopped"
+        )
+    return next(iter(aligned.values()))
+
+
+async def _partitions(admin: AIOKafkaAdminClient, topics: Topics) -> dict[str, int]:
+    names = [topic.name for topic in topics.all]
+    described = await admin.describe_topics(names)
+    return {
+        str(topic["topic"]): len(topic["partitions"])
+        for topic in described
+        if topic["error_code"] == 0
+    }
+
+
+async def _make(
+    admin: AIOKafkaAdminClient,
+    settings: ProgramSettings,
+    missing: list[Topic],
+    found: dict[str, int],
+) -> None:
+    if not settings.kafka_create_topics:
+        return
+    shared = {found[t.name] for t in settings.topics.all if t.aligned and t.name in found}
+    # A topic that joins existing ones takes their number, whatever the setting says.
+    aligned = shared.pop() if len(shared) == 1 else settings.kafka_partitions
+    response = await admin.create_topics(
+        [
+            NewTopic(
+                topic.name,
+                num_partitions=aligned if topic.aligned else topic.partitions,
+                replication_factor=settings.kafka_replication_factor,
+                # The client takes -1, the broker's default, only beside an assignment.
+                replica_assignments={} if settings.kafka_replication_factor == -1 else None,
+                topic_configs=topic.config,
+            )
+            for topic in missing
+        ]
+    )
+    for name, code, *rest in response.topic_errors:
+        error = for_code(code)
+        if code and error is not TopicAlreadyExistsError:
+            raise TopicsError(f"Kafka did not make {name}: {error.__name__} {rest[0] or ''}")
+    log.info("made topics", topics=[topic.name for topic in missing])
