@@ -1,0 +1,1 @@
+"""Takes contacts in, checks and normalises them, and publishes them to Kafka."""

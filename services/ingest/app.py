@@ -1,0 +1,148 @@
+"""The program `ingest`: everything put together, started, and stopped in order."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+
+from services.ingest.accept import with_basic
+from services.ingest.api import jobs_router
+from services.ingest.door import Door, Inside
+from services.ingest.inbound import Inbound
+from services.ingest.inbound_contact import Defaults
+from services.ingest.jobs import Jobs
+from services.ingest.publisher import FilePublisher
+from services.ingest.settings import IngestSettings
+from services.ingest.spool import Spool
+from services.ingest.submissions import Submissions
+from services.runtime.api import Tokens, make_api
+from services.runtime.database import open_pool
+from services.runtime.health import Readiness
+from services.runtime.http import listening_host, serve_http
+from services.runtime.kafka import Publisher, make_consumer, wait_for_kafka
+from services.runtime.kafka_topics import check_topics
+from services.runtime.logs import get_logger
+from services.runtime.metrics import registry_for
+from services.runtime.program import Stop, run_program
+from services.runtime.settings import SettingsError
+
+log = get_logger(__name__)
+
+#: Seconds between two looks at whether Kafka and PostgreSQL answer.
+_CHECK_EVERY = 2.0
+#: Seconds that answers under way get after all work is done.
+_LAST_ANSWERS = 2.0
+
+
+async def serve(settings: IngestSettings, stop: Stop) -> None:
+    """Run until a stop is asked for; drain within `drain_limit`.
+
+    Raises:
+        SettingsError: A token, or DATABASE_URL, is wrong.
+        PortTakenError: HTTP_PORT is another program's.
+    """
+    readiness = Readiness("kafka", "postgresql")
+    tokens = Tokens.from_settings(settings)
+    spool = Spool(settings.spool_directory, settings.spool_limit_bytes, settings.max_upload_bytes)
+    door = Door(readiness)
+    app = make_api("ingest", readiness, registry_for("ingest"), tokens, "Bulk Lookup: ingest")
+    app.include_router(jobs_router(door, spool, settings))
+    host = listening_host(settings.http_host, has_tokens=bool(tokens))
+    program = _Program(settings, stop, readiness, door)
+    async with serve_http(app, host, settings.http_port, _LAST_ANSWERS):
+        await program.run()
+
+
+class _Program:
+    """Ingest's two parts, uploads and `contacts.inbound`, on one connection to Kafka."""
+
+    def __init__(
+        self, settings: IngestSettings, stop: Stop, readiness: Readiness, door: Door
+    ) -> None:
+        self._settings = settings
+        self._stop = stop
+        self._readiness = readiness
+        self._door = door
+        self._publisher = Publisher(settings)
+
+    async def run(self) -> None:
+        """Run both parts; each ends by itself when a stop is asked for."""
+        connecting = asyncio.create_task(self._connect())
+        parts = [
+            self._stop.watch(asyncio.create_task(part(connecting)))
+            for part in (self._take_uploads, self._take_inbound)
+        ]
+        await self._stop.wait()
+        self._door.close()
+        deadline = time.monotonic() + self._settings.drain_limit.total_seconds()
+        _, late = await asyncio.wait(parts, timeout=deadline - time.monotonic())
+        for task in (connecting, *late):
+            task.cancel()
+        await asyncio.gather(connecting, *parts, return_exceptions=True)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(1.0, deadline - time.monotonic())):
+                await self._publisher.stop()
+        if isinstance(self._stop.fault, SettingsError):
+            raise self._stop.fault
+
+    async def _connect(self) -> int:
+        """Wait for Kafka; gives the number of partitions of `contacts`."""
+
+        async def start() -> int:
+            partitions = await check_topics(self._settings)
+            await self._publisher.start()
+            return partitions
+
+        return await wait_for_kafka(start, self._readiness, self._stop)
+
+    async def _take_inbound(self, connecting: asyncio.Task[int]) -> None:
+        settings = self._settings
+        partitions = await asyncio.shield(connecting)
+        consumer = make_consumer(
+            settings,
+            group_id=f"{settings.kafka_topic_prefix}ingest",
+            session_timeout_ms=int(settings.kafka_session_timeout.total_seconds() * 1000),
+            heartbeat_interval_ms=int(settings.kafka_session_timeout.total_seconds() * 100),
+        )
+        defaults = Defaults(
+            account=settings.default_account,
+            packages=with_basic(settings.default_packages),
+            fresh_for=settings.fresh_for.total_seconds(),
+        )
+        try:
+            await wait_for_kafka(consumer.start, self._readiness, self._stop)
+            inbound = Inbound(consumer, self._publisher, settings.topics, partitions, defaults)
+            await inbound.run(self._stop)
+        finally:
+            await consumer.stop()
+
+    async def _take_uploads(self, connecting: asyncio.Task[int]) -> None:
+        settings = self._settings
+        pool = await open_pool(settings, "ingest", self._readiness, self._stop)
+        try:
+            partitions = await asyncio.shield(connecting)
+            jobs = Jobs(pool)
+            publisher = FilePublisher(self._publisher, settings.topics, partitions)
+            submissions = Submissions(jobs, publisher, settings.database_pool_size, self._stop.fail)
+            self._door.open(Inside(self._publisher, jobs, submissions))
+            while not self._stop.asked:
+                await self._door.check()
+                await self._pause()
+            await submissions.drain()
+        finally:
+            pool.terminate()
+
+    async def _pause(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CHECK_EVERY):
+                await self._stop.wait()
+
+
+def main() -> int:
+    """Run the program; returns its exit code."""
+    return run_program("ingest", IngestSettings, serve)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

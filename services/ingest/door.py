@@ -1,0 +1,94 @@
+"""Lets uploads in while Kafka and PostgreSQL take them, and turns them away otherwise."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from services.ingest.jobs import Jobs
+from services.ingest.submissions import BusyError, Submissions
+from services.runtime.database import UNAVAILABLE
+from services.runtime.health import Readiness
+from services.runtime.kafka import Publisher
+from services.runtime.problems import Problem
+
+#: Seconds in which Kafka must answer.
+_WITHIN = 3.0
+RETRY_AFTER = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """What is behind the door."""
+
+    publisher: Publisher
+    jobs: Jobs
+    submissions: Submissions
+
+
+class Door:
+    """Closed until the program is connected, and again from its stop on."""
+
+    def __init__(self, readiness: Readiness) -> None:
+        self._readiness = readiness
+        self._inside: Inside | None = None
+        self._stopping = False
+
+    def open(self, inside: Inside) -> None:
+        """Let uploads in from now on."""
+        self._inside = inside
+
+    def close(self) -> None:
+        """Turn all away from now on: the program is stopping."""
+        self._stopping = True
+
+    async def check(self) -> None:
+        """Ask Kafka and PostgreSQL whether they answer; `readiness` tells what came of it."""
+        if self._inside is None:
+            return
+        kafka, postgresql = await asyncio.gather(
+            self._inside.publisher.answers(_WITHIN),
+            self._inside.jobs.check(),
+            return_exceptions=True,
+        )
+        self._note("kafka", None if kafka is True else kafka or "does not answer")
+        self._note("postgresql", postgresql)
+        if isinstance(postgresql, BaseException) and not isinstance(postgresql, UNAVAILABLE):
+            raise postgresql
+
+    async def enter(self) -> Submissions:
+        """Give a way in, if everything behind it answers right now.
+
+        Raises:
+            Problem: 503.
+        """
+        if self._stopping:
+            raise away("The service is stopping.")
+        await self.check()
+        missing = self._readiness.missing
+        if self._inside is None or missing:
+            raise away(f"The service waits for {' and '.join(sorted(missing)) or 'its start'}.")
+        try:
+            self._inside.submissions.check_room()
+        except BusyError:
+            raise away("Too many files are on their way.") from None
+        return self._inside.submissions
+
+    def _note(self, condition: str, why: object) -> None:
+        if why is None:
+            self._readiness.met(condition)
+        else:
+            name = type(why).__name__ if isinstance(why, BaseException) else str(why)
+            self._readiness.unmet(condition, name)
+
+
+def away(why: str) -> Problem:
+    """A refusal for now: nothing is lost by sending the same again."""
+    return Problem(
+        503,
+        "unavailable",
+        "A part that is needed is away",
+        f"{why} Send the same again after a while; under the same Idempotency-Key, or without "
+        "any and with the same content, it is one job however often it is sent.",
+        retry_after=RETRY_AFTER,
+    )

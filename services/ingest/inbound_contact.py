@@ -1,0 +1,162 @@
+"""Decides what becomes of a record on `contacts.inbound`: a contact, or a dead letter. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Protocol
+
+from pydantic import TypeAdapter, ValidationError
+
+from services.contracts.dead_letters import make_dead_letter
+from services.contracts.masking import mask_phone
+from services.contracts.messages import (
+    AccountName,
+    DeadLetter,
+    DeadReason,
+    InboundContact,
+    LookupRequest,
+)
+from services.contracts.packages import Package
+from services.ingest.accept import with_basic
+from services.ingest.ids import inbound_job_id, inbound_record_id, inbound_request_id
+from services.ingest.phone import Rejection, normalise
+from services.ingest.reasons import SENTENCES
+
+#: Bytes of a key; a longer one is cut, since it stands in the dead letter twice.
+MAX_KEY = 32_000
+_SHOWN = 5
+_ACCOUNT: TypeAdapter[str] = TypeAdapter(AccountName)
+_PACKAGES = ", ".join(Package)
+
+
+class InboundRecord(Protocol):
+    """A record as aiokafka gives it; `timestamp` in milliseconds, negative if there is none."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What holds for contacts that do not say."""
+
+    account: str
+    packages: tuple[Package, ...]
+    #: Seconds, for every package.
+    fresh_for: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused(Exception):  # noqa: N818 - never leaves this file
+    reason: DeadReason
+    detail: str = field(repr=False)
+
+
+def judge(record: InboundRecord, defaults: Defaults, now: datetime) -> LookupRequest | DeadLetter:
+    """Make a request of a record, or a dead letter that names what is wrong."""
+    try:
+        return _request(record, defaults, now)
+    except _Refused as refused:
+        return bury(record, refused.reason, refused.detail, now)
+
+
+def bury(record: InboundRecord, reason: DeadReason, detail: str, now: datetime) -> DeadLetter:
+    """Make the record's dead letter; `detail` holds no number."""
+    key = record.key
+    letter = make_dead_letter(
+        reason=reason,
+        detail=detail,
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        timestamp=_time(record.timestamp),
+        key=None if key is None else key[:MAX_KEY],
+        value=record.value,
+        headers=[(name, content or b"") for name, content in record.headers],
+        failed_at=now,
+    )
+    if key is not None and len(key) > MAX_KEY:
+        return letter.model_copy(update={"truncated": True})
+    return letter
+
+
+def _request(record: InboundRecord, defaults: Defaults, now: datetime) -> LookupRequest:
+    contact = _contact(record.value or b"")
+    packages = _packages(contact.packages) if contact.packages else defaults.packages
+    source = contact.source or record.topic
+    account = _account(contact.account) if contact.account else defaults.account
+    phone = normalise(contact.phone, contact.country)
+    if isinstance(phone, Rejection):
+        raise _Refused(
+            "not-a-number",
+            f"phone: '{mask_phone(contact.phone)}': {phone.reason}: {SENTENCES[phone.reason]}",
+        )
+    if contact.id:
+        request_id = inbound_request_id(source, contact.id, phone.e164, packages)
+    else:
+        request_id = inbound_record_id(
+            record.topic, record.partition, record.offset, record.timestamp, record.value or b""
+        )
+    return LookupRequest(
+        request_id=request_id,
+        job_id=inbound_job_id(source),
+        source=source,
+        account=account,
+        phone=phone.e164,
+        country=phone.country,
+        packages=packages,
+        reference=contact.reference,
+        accepted_at=now,
+        fresh_for=dict.fromkeys(packages, defaults.fresh_for),
+    )
+
+
+def _contact(value: bytes) -> InboundContact:
+    try:
+        contact = InboundContact.model_validate_json(value)
+    except ValidationError as error:
+        problems = error.errors(include_input=False, include_url=False, include_context=False)
+        if problems[0]["type"] == "json_invalid":
+            raise _Refused(
+                "undecodable",
+                'The value is not JSON in UTF-8. Send an object such as {"phone": "+..."}.',
+            ) from None
+        listed = "; ".join(
+            f"{'.'.join(map(str, problem['loc'])) or 'record'}: {problem['msg']}"
+            for problem in problems[:_SHOWN]
+        )
+        raise _Refused("bad-inbound", listed) from None
+    for name, text in (("source", contact.source), ("reference", contact.reference)):
+        if text is not None and "\0" in text:
+            raise _Refused("bad-inbound", f"{name}: has a NUL character, which no database keeps")
+    return contact
+
+
+def _packages(names: tuple[str, ...]) -> tuple[Package, ...]:
+    try:
+        return with_basic(map(Package, names))
+    except ValueError:
+        raise _Refused("bad-inbound", f"packages: one is none of {_PACKAGES}") from None
+
+
+def _account(name: str) -> str:
+    try:
+        return _ACCOUNT.validate_python(name)
+    except ValidationError:
+        raise _Refused(
+            "bad-inbound", "account: is no account's name (a-z, 0-9, _ and -, up to 63)"
+        ) from None
+
+
+def _time(milliseconds: int) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds >= 0 else None
+    except (OverflowError, ValueError, OSError):
+        return None

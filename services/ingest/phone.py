@@ -1,0 +1,160 @@
+"""Turns a phone number as people write it into E.164, or says why it cannot.
+
+Nothing is guessed: what a spreadsheet has destroyed, what could be two numbers and what
+could belong to several countries is rejected with a reason. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import phonenumbers
+from phonenumbers import NumberParseException, ValidationResult, re_util
+
+from services.ingest.phone_text import international, read
+
+if TYPE_CHECKING:
+    from services.ingest.phone_text import Written
+    from services.ingest.reasons import PhoneReason
+
+# Numbers of many countries come mixed, and need more patterns than the re module keeps
+# compiled. The patterns come from the library's own tables, so their count is bounded.
+re_util.enable_pattern_cache()
+
+#: E.164 allows 15 digits after the plus; fewer than 7 are in no numbering plan.
+_MOST_DIGITS = 15
+_FEWEST_DIGITS = 7
+#: Short codes of all countries have at most this many digits.
+_SHORT_CODE_DIGITS = 6
+#: The region libphonenumber gives to numbers of no country (+800, +870, +883).
+_NO_REGION = "001"
+
+_CALLING_CODE = re.compile(r"(?:\+|00)?([1-9][0-9]{0,2})")
+
+
+@dataclass(frozen=True, slots=True)
+class Phone:
+    """A number that is valid in its country's numbering plan.
+
+    `country` is the ISO 3166 region the number belongs to, `None` for the few that belong to
+    none (+800 and its kin); `extension` is kept as digits and is no part of `e164`.
+    """
+
+    e164: str = field(repr=False)
+    country: str | None
+    extension: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Why a text is not taken as a number; `reasons.SENTENCES` says it to people."""
+
+    reason: PhoneReason
+
+
+def normalise(text: str, country: str | None) -> Phone | Rejection:
+    """Read a phone number as written, with the country it is from if that is known.
+
+    `country` is read by `region_of` and matters only to numbers written nationally; one
+    written with `+` or `00` carries its own country, also when `country` says another.
+    """
+    written = read(text)
+    if isinstance(written, str):
+        return Rejection(written)
+    region = region_of(country) if country else None
+    readings = _readings(written, region)
+    if not readings:
+        return Rejection("unknown-country" if country and country.strip() else "no-country")
+    outcome: Phone | Rejection = Rejection("not-valid")
+    for digits, digits_region in readings:
+        outcome = _check(digits, digits_region, written.extension)
+        if isinstance(outcome, Phone):
+            return _unless_ambiguous(outcome, digits, digits_region)
+    return outcome
+
+
+def region_of(country: str) -> str | None:
+    """Find the ISO 3166 region of a country given as two letters (any case) or calling code.
+
+    `None` if there is none. A calling code that several countries share stands for the
+    main one, which reads a national number all the same.
+    """
+    code = country.strip().upper()
+    if code in phonenumbers.SUPPORTED_REGIONS:
+        return code
+    if code == "UK":  # not ISO's code for it, but what people write
+        return "GB"
+    calling_code = _CALLING_CODE.fullmatch(code)
+    if calling_code is None:
+        return None
+    region = phonenumbers.region_code_for_country_code(int(calling_code[1]))
+    return region if region in phonenumbers.SUPPORTED_REGIONS else None
+
+
+def _readings(written: Written, region: str | None) -> list[tuple[str, str | None]]:
+    """List what the digits may mean, best first; of several the first valid one is taken."""
+    readings: list[tuple[str, str | None]] = []
+    for digits in written.digits:
+        abroad = international(digits, plus=written.plus)
+        if not written.plus and region is not None:
+            # First by the country's own dialling rules, which may use 00 otherwise
+            # or have another prefix for abroad (011 in North America).
+            readings.append((digits, region))
+        if abroad is not None:
+            readings.append((abroad, None))
+    return readings
+
+
+def _unless_ambiguous(phone: Phone, digits: str, region: str | None) -> Phone | Rejection:
+    """Reject digits that are a national number and, with a plus, another one too.
+
+    Spreadsheets drop the plus: 49 171 1234567 is a German mobile number that lost it, and
+    also a German landline number without its 0.
+    """
+    if region is None or not digits.startswith(str(phonenumbers.country_code_for_region(region))):
+        return phone
+    other = _check("+" + digits, None, None)
+    if isinstance(other, Phone) and other.e164 != phone.e164:
+        return Rejection("ambiguous")
+    return phone
+
+
+def _check(digits: str, region: str | None, extension: str | None) -> Phone | Rejection:
+    try:
+        number = phonenumbers.parse(digits, region)
+    except NumberParseException as error:
+        return Rejection(_UNPARSED.get(error.error_type, "not-a-number"))
+    home = phonenumbers.region_code_for_number(number)
+    if home is None or not phonenumbers.is_valid_number_for_region(number, home):
+        return Rejection(_why_not(number))
+    e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    if len(e164) - 1 > _MOST_DIGITS:
+        return Rejection("too-long")
+    if len(e164) - 1 < _FEWEST_DIGITS:
+        return Rejection("too-short")
+    return Phone(e164, None if home == _NO_REGION else home, extension)
+
+
+_UNPARSED: dict[int, PhoneReason] = {
+    NumberParseException.INVALID_COUNTRY_CODE: "unknown-calling-code",
+    NumberParseException.NOT_A_NUMBER: "too-short",  # a digit or two: the rest was read before
+    NumberParseException.TOO_SHORT_AFTER_IDD: "too-short",
+    NumberParseException.TOO_SHORT_NSN: "too-short",
+    NumberParseException.TOO_LONG: "too-long",
+}
+
+_IMPOSSIBLE: dict[int, PhoneReason] = {
+    ValidationResult.TOO_SHORT: "too-short",
+    # Can be dialled within its town only: the area code is missing.
+    ValidationResult.IS_POSSIBLE_LOCAL_ONLY: "too-short",
+    ValidationResult.TOO_LONG: "too-long",
+}
+
+
+def _why_not(number: phonenumbers.PhoneNumber) -> PhoneReason:
+    national = phonenumbers.national_significant_number(number)
+    if len(national) <= _SHORT_CODE_DIGITS and phonenumbers.is_valid_short_number(number):
+        return "short-code"
+    return _IMPOSSIBLE.get(phonenumbers.is_possible_number_with_reason(number), "not-valid")

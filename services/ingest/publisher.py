@@ -1,0 +1,124 @@
+"""Publishes a spooled file's contacts to Kafka, a bounded number on their way at any time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from itertools import islice
+from typing import TypeVar
+
+from services.contracts.codec import encode
+from services.contracts.messages import LookupRequest, RejectedContact
+from services.contracts.topics import Topics
+from services.ingest.accept import Terms, accept, reject
+from services.ingest.jobs import Counts
+from services.ingest.parse import BadRow, Options, Row, parse_csv
+from services.ingest.spool import SpooledFile
+from services.ingest.tally import Tally
+from services.runtime.kafka import Outgoing, Publisher, partition_of
+from services.runtime.logs import get_logger
+from services.runtime.metrics import INGEST_ACCEPTED, INGEST_REJECTED
+
+T = TypeVar("T")
+log = get_logger(__name__)
+
+#: Rows that a worker thread turns into records at a time.
+_BATCH = 500
+#: Batches on their way at a time: 2,000 records without an acknowledgement.
+_WINDOW = 4
+#: Rows that are only read at a time.
+_READ_BATCH = 5_000
+
+
+async def check_file(file: SpooledFile, options: Options, on_progress: Callable[[], None]) -> None:
+    """Read the whole file once, so that one that breaks off later is never half published.
+
+    `on_progress` is called whenever rows were read.
+
+    Raises:
+        ParseError: It cannot be taken.
+    """
+    contacts = await asyncio.to_thread(parse_csv, file.chunks(), options)
+    async for _ in _batches(contacts.rows, _READ_BATCH):
+        on_progress()
+
+
+class FilePublisher:
+    """Publishes files, one record per row.
+
+    Args:
+        publisher: Where records go.
+        topics: The topic table.
+        partitions: The number of partitions of `contacts`.
+    """
+
+    def __init__(self, publisher: Publisher, topics: Topics, partitions: int) -> None:
+        self._publisher = publisher
+        self._topics = topics
+        self._partitions = partitions
+
+    async def publish(
+        self, file: SpooledFile, options: Options, terms: Terms, on_progress: Callable[[], None]
+    ) -> Counts:
+        """Publish every row and wait for the last acknowledgement.
+
+        `on_progress` is called whenever records were acknowledged. Publishing the same file
+        with the same terms again makes the same records.
+
+        Raises:
+            ProduceError: Kafka refuses a record for good.
+        """
+        contacts = await asyncio.to_thread(parse_csv, file.chunks(), options)
+        tally = Tally()
+        records = self._records(contacts.rows, contacts.columns.phone.heading, terms, tally)
+        window: deque[asyncio.Task[None]] = deque()
+        try:
+            async for batch in _batches(records, _BATCH):
+                window.append(asyncio.create_task(self._publisher.publish_many(batch)))
+                if len(window) == _WINDOW:
+                    await window.popleft()
+                    on_progress()
+            while window:
+                await window.popleft()
+                on_progress()
+        finally:
+            for task in window:
+                task.cancel()
+            await asyncio.gather(*window, return_exceptions=True)
+        counts = await asyncio.to_thread(tally.counts)
+        INGEST_ACCEPTED.labels(way="http").inc(counts.accepted)
+        for reason, count in tally.rejected.items():
+            INGEST_REJECTED.labels(way="http", reason=reason).inc(count)
+        return counts
+
+    def _records(
+        self, rows: Iterator[Row | BadRow], column: str, terms: Terms, tally: Tally
+    ) -> Iterator[Outgoing]:
+        for row in rows:
+            outcome = _judge(row, column, terms)
+            tally.note(outcome)
+            yield self._record(outcome)
+
+    def _record(self, outcome: LookupRequest | RejectedContact) -> Outgoing:
+        if isinstance(outcome, RejectedContact):
+            key = str(outcome.job_id).encode()
+            return Outgoing(self._topics.rejected.name, encode(outcome), key)
+        key = outcome.phone.encode()
+        partition = partition_of(key, self._partitions)
+        return Outgoing(self._topics.contacts.name, encode(outcome), key, partition)
+
+
+def _judge(row: Row | BadRow, column: str, terms: Terms) -> LookupRequest | RejectedContact:
+    """Judge a row; one on which our own code fails does not keep the others back."""
+    try:
+        return accept(row, column, terms)
+    except Exception as error:
+        log.exception("a row could not be judged", row=row.number, error=type(error).__name__)
+        return reject(row, "internal-error", column, terms)
+
+
+async def _batches(items: Iterator[T], size: int) -> AsyncIterator[list[T]]:
+    """Take items in lists, each list in a worker thread."""
+    while batch := await asyncio.to_thread(lambda: list(islice(items, size))):
+        yield batch

@@ -1,0 +1,82 @@
+"""Why a row is rejected: one closed list, each reason with a sentence that says the way out."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+#: Why a text is not taken as a phone number.
+PhoneReason = Literal[
+    "empty",
+    "letters",
+    "spreadsheet-damaged",
+    "several-numbers",
+    "not-a-number",
+    "no-country",
+    "unknown-country",
+    "unknown-calling-code",
+    "ambiguous",
+    "too-short",
+    "too-long",
+    "short-code",
+    "not-valid",
+]
+
+#: Why a row of a file is rejected before its number is looked at.
+RowReason = Literal["too-few-cells", "too-many-cells", "reference-too-long"]
+
+RejectReason = PhoneReason | RowReason
+
+SENTENCES: dict[RejectReason, str] = {
+    "empty": "There is no phone number. Fill it in, or leave the contact out.",
+    "letters": (
+        "There are letters in the phone number. Write it in digits; "
+        "for a number spelled in letters, the digits of those keys."
+    ),
+    "spreadsheet-damaged": (
+        "A spreadsheet has turned the number into a decimal or an error, and digits may be gone. "
+        "Format the column as text, enter the number anew and export again."
+    ),
+    "several-numbers": "There is more than one number in the cell. Put each into a row of its own.",
+    "not-a-number": (
+        "There are characters that no phone number has. "
+        "Write it as +, the country's calling code and the number."
+    ),
+    "no-country": (
+        "The number is written nationally and no country is known for it. Write it with + and "
+        "the calling code, fill in the country, or give a default country for the file."
+    ),
+    "unknown-country": (
+        "The number is written nationally and its country is not one. Use two letters "
+        "(ISO 3166: DE, US, GB), or write the number with + and the calling code."
+    ),
+    "unknown-calling-code": (
+        "No country has the calling code after the +. Check the first digits of the number."
+    ),
+    "ambiguous": (
+        "The digits are a national number, and with a + before them another one. "
+        "Write the + and the calling code, or the leading 0."
+    ),
+    "too-short": (
+        "There are too few digits for its country. Check for missing digits, "
+        "and write the area code too."
+    ),
+    "too-long": (
+        "There are too many digits for its country. Check for digits entered twice; "
+        "write an extension as `ext. 12`."
+    ),
+    "short-code": (
+        "This is an emergency number or a short code, which works in its own country only "
+        "and cannot be looked up. Leave it out."
+    ),
+    "not-valid": (
+        "The country's numbering plan has no such number. Check its digits and its country."
+    ),
+    "too-few-cells": (
+        "The row ends before the phone column. Check the row for a missing delimiter."
+    ),
+    "too-many-cells": (
+        "The row has more cells than the header. "
+        "Put a cell that contains the delimiter in double quotes."
+    ),
+    "reference-too-long": "The client reference is over 512 characters. Use a shorter one.",
+}
