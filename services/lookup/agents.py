@@ -1,0 +1,267 @@
+"""What is done with one record: one way through, and out through one door.
+
+    taken up? -> held? -> owed? -> allowed? -> asked -> decided -> written
+
+Everything up to the call's first byte may be cancelled and costs nothing; from there on it
+is awaited to Kafka's acknowledgement. The decisions are pure and stand in `turns`,
+`control`, `route` and `classify`; this file only carries them out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+
+import structlog
+
+from services.contracts.codec import NewerVersionError, UndecodableError, decode
+from services.contracts.control import account_key, account_keys, holding
+from services.contracts.messages import LookupRequest
+from services.contracts.packages import Package, merge_answers
+from services.contracts.turns import Record, State, takes_up
+from services.lookup import route
+from services.lookup.accounts import Account
+from services.lookup.classify import Reading
+from services.lookup.flights import Flights
+from services.lookup.intake import Taken
+from services.lookup.lease import Lease, LeaseOverError
+from services.lookup.memory import Memory
+from services.lookup.outlet import Outlet
+from services.lookup.pace import Limiter
+from services.lookup.paid import PaidCheck
+from services.lookup.twilio import TwilioClient
+from services.runtime.control_topic import ControlTopic
+from services.runtime.logs import get_logger
+from services.runtime.metrics import (
+    ANSWERS_REUSED,
+    CONSUMER_RECORD_AGE,
+    CONSUMER_RECORDS,
+    LOOKUP_WAITING,
+    TWILIO_IN_FLIGHT,
+)
+from services.runtime.program import FaultError
+
+log = get_logger(__name__)
+
+
+class Agents:
+    """The work of lookup, given everything it needs."""
+
+    def __init__(
+        self,
+        *,
+        accounts: Mapping[str, Account],
+        limiters: Mapping[str, Limiter],
+        client: TwilioClient,
+        policy: route.Policy,
+        paid: PaidCheck,
+        memory: Memory,
+        flights: Flights,
+        lease: Lease,
+        control: ControlTopic,
+        outlet: Outlet,
+    ) -> None:
+        self._accounts = accounts
+        self._limiters = limiters
+        self._client = client
+        self._policy = policy
+        self._paid = paid
+        self._memory = memory
+        self._flights = flights
+        self._lease = lease
+        self._control = control
+        self._outlet = outlet
+        self._setting: dict[str, asyncio.Task[None]] = {}
+
+    async def handle(self, taken: Taken) -> None:
+        """Work on a record until it is done with.
+
+        Raises:
+            FaultError: The program cannot go on; the record stays uncommitted.
+        """
+        CONSUMER_RECORD_AGE.labels(topic=taken.topic).observe(
+            max(0.0, (datetime.now(UTC) - taken.timestamp).total_seconds())
+        )
+        try:
+            request = decode(taken.value, LookupRequest)
+        except NewerVersionError as error:
+            raise FaultError(str(error)) from error
+        except UndecodableError as error:
+            await self._outlet.bury(taken, "undecodable", str(error), None)
+            return
+        taken.request = request
+        with structlog.contextvars.bound_contextvars(
+            request_id=str(request.request_id),
+            job_id=str(request.job_id),
+            partition=taken.partition,
+        ):
+            try:
+                async with self._flights.of(request.account, request.phone):
+                    await self._look_up(taken, request)
+            except FaultError:
+                raise
+            except Exception as error:
+                log.exception("a record failed in our own code")
+                await self._memory.reserve()
+                detail = f"{type(error).__name__} in lookup; see its log for this request"
+                await self._outlet.bury(taken, "internal-error", detail, taken.request)
+
+    async def _look_up(self, taken: Taken, request: LookupRequest) -> None:
+        """Learn what was paid, then act on it; again from the start after every wait."""
+        while True:
+            with _waiting("paid_check"):
+                known = await self._paid.ask(request)
+            row = self._memory.row(request.request_id, known.row)
+            if not takes_up(row, Record(State.PENDING, request.generation, request.turn)):
+                CONSUMER_RECORDS.labels(topic=taken.topic, outcome="dropped").inc()
+                return
+            if row is not None:
+                request = route.with_answers(request, row.answers)
+            candidates = merge_answers(
+                known.answers, self._memory.answers(request.account, request.phone)
+            )
+            reused = route.reuse(request, candidates, datetime.now(UTC))
+            owed = route.owed(request)
+            reused = {package: answer for package, answer in reused.items() if package in owed}
+            asking = route.with_answers(request, reused)
+            taken.request = asking
+            with _waiting("memory"):
+                await self._memory.reserve()
+            try:
+                again_after = await self._act(taken, asking)
+            except BaseException:
+                self._memory.give_back()
+                raise
+            if again_after is None:
+                for package in reused:
+                    ANSWERS_REUSED.labels(package=package).inc()
+                return
+            self._memory.give_back()
+            with _waiting("limiter"):
+                await asyncio.sleep(again_after)
+
+    async def _act(self, taken: Taken, request: LookupRequest) -> float | None:
+        """Write an outcome and return None, or return the seconds after which to begin anew."""
+        owed = route.owed(request)
+        if not owed:
+            result = route.finish_without_call(request, datetime.now(UTC))
+            await self._outlet.finish(taken, result)
+            return None
+        if request.account not in self._accounts:
+            key = account_key(request.account, "refused")
+            await self._hold(key, "no credentials are configured for this account")
+        if held := holding(request, self._control.held):
+            return await self._wait_or_park(taken, request, held)
+        try:
+            async with self._permit(request.account):
+                if holding(request, self._control.held):
+                    return 0.0
+                with TWILIO_IN_FLIGHT.labels(account=request.account).track_inprogress():
+                    return await self._call(taken, request, owed)
+        except LeaseOverError:
+            taken.mark_unsent()
+        with _waiting("lease"):
+            await self._lease.regained()
+        return 0.0
+
+    @asynccontextmanager
+    async def _permit(self, account: str) -> AsyncIterator[None]:
+        """One of the calls in flight; held until Kafka has what came of it."""
+        limiter = self._limiters[account]
+        with _waiting("limiter"):
+            await limiter.acquire()
+        try:
+            yield
+        finally:
+            limiter.release()
+
+    async def _call(
+        self, taken: Taken, request: LookupRequest, owed: tuple[Package, ...]
+    ) -> float | None:
+        reading = await self._client.ask(
+            request.account,
+            request.phone,
+            owed,
+            before_send=lambda: self._before_send(taken),
+            generation=request.generation,
+            turn=request.turn,
+        )
+        taken.mark_answered()
+        return await self._perform(taken, request, reading)
+
+    def _before_send(self, taken: Taken) -> None:
+        """Right before the bytes are written: the last moment at which nothing was sent."""
+        self._lease.check()
+        taken.mark_sent()
+
+    async def _perform(
+        self, taken: Taken, request: LookupRequest, reading: Reading
+    ) -> float | None:
+        """Carry out what the reading comes to."""
+        taken.request = route.with_answers(request, reading.answers)
+        outcome = route.decide(
+            request,
+            reading,
+            now=datetime.now(UTC),
+            policy=self._policy,
+            rate_limited_in_a_row=taken.rate_limited + 1,
+        )
+        match outcome:
+            case route.Again(after=after):
+                taken.rate_limited += 1
+                taken.mark_unsent()
+                return after
+            case route.Retry(delay=delay, request=following, holds=holds):
+                await self._announce(holds)
+                await self._outlet.retry(taken, delay, following)
+            case route.Park(request=parked, holds=holds):
+                await self._announce(holds)
+                if parked.answers == request.answers:
+                    taken.mark_unsent()
+                    return await self._wait_or_park(taken, request, parked.waits_for)
+                await self._outlet.park(taken, parked)
+            case route.Finish(result=result):
+                await self._outlet.finish(taken, result)
+            case route.Dead(reason=reason, detail=detail, request=dead):
+                await self._outlet.bury(taken, reason, detail, dead)
+        return None
+
+    async def _wait_or_park(
+        self, taken: Taken, request: LookupRequest, causes: tuple[str, ...]
+    ) -> float | None:
+        """With every account stopped it waits here, and so fills the slots; else it is parked."""
+        if not self._every_account_stopped():
+            parked = request.model_copy(update={"waits_for": causes})
+            await self._outlet.park(taken, parked)
+            return None
+        with _waiting("hold"):
+            await self._control.changed()
+        return 0.0
+
+    def _every_account_stopped(self) -> bool:
+        held = self._control.held
+        return all(not held.isdisjoint(account_keys(name)) for name in self._accounts)
+
+    async def _announce(self, holds: tuple[route.Hold, ...]) -> None:
+        for hold in holds:
+            await self._hold(hold.key, hold.why)
+
+    async def _hold(self, key: str, why: str) -> None:
+        """Set a cause in every process, once, though many calls find it at the same time."""
+        if key in self._control.held:
+            return
+        setting = self._setting.get(key)
+        if setting is None:
+            log.error("holding", key=key, why=why)
+            setting = asyncio.create_task(self._control.set(key, held=True, why=why, by="lookup"))
+            self._setting[key] = setting
+            setting.add_done_callback(lambda _: self._setting.pop(key))
+        await asyncio.shield(setting)
+
+
+@contextmanager
+def _waiting(cause: str) -> Iterator[None]:
+    with LOOKUP_WAITING.labels(cause=cause).track_inprogress():
+        yield

@@ -1,0 +1,264 @@
+"""The lookup program: everything put together, started, and stopped in order."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import sys
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import faust
+from aiokafka import AIOKafkaConsumer
+from fastapi import FastAPI
+
+from services.lookup.accounts import Account, load_accounts
+from services.lookup.agents import Agents
+from services.lookup.assignment import Assignment, watchdog
+from services.lookup.barrier import Barrier, read_ends
+from services.lookup.consumer import Parts, Transport
+from services.lookup.flights import Flights
+from services.lookup.intake import Intake
+from services.lookup.lease import Lease
+from services.lookup.memory import Memory, Offsets
+from services.lookup.outlet import Outlet
+from services.lookup.pace import Limiter
+from services.lookup.paid import PaidCheck
+from services.lookup.route import Policy
+from services.lookup.settings import LookupSettings
+from services.lookup.twilio import TwilioClient
+from services.runtime.control_topic import ControlTopic
+from services.runtime.database import Pool, open_pool
+from services.runtime.health import Readiness, health_router
+from services.runtime.http import LOOPBACK, serve_http
+from services.runtime.kafka import Publisher, client_options, make_consumer, wait_for_kafka
+from services.runtime.kafka_topics import check_topics
+from services.runtime.logs import get_logger
+from services.runtime.metrics import registry_for
+from services.runtime.program import FaultError, Stop, first_of, run_program
+
+log = get_logger(__name__)
+
+_DAY = timedelta(days=1).total_seconds()
+
+
+def make_faust_app(settings: LookupSettings, parts: Parts, slots: int) -> faust.App:
+    """The Faust app: it keeps the group, the assignment and the delivery, and no more.
+
+    Made inside the running loop, to which everything of it is bound.
+    """
+    options = client_options(settings)
+    servers = str(options["bootstrap_servers"]).split(",")
+    context: ssl.SSLContext | None = options.get("ssl_context")
+    credentials: Any = None
+    if settings.kafka_security_protocol.startswith("SASL"):
+        credentials = faust.SASLCredentials(
+            username=options["sasl_plain_username"],
+            password=options["sasl_plain_password"],
+            mechanism=options["sasl_mechanism"],
+            ssl_context=context,
+        )
+    elif context is not None:
+        credentials = faust.SSLCredentials(context)
+    app = faust.App(
+        f"{settings.kafka_topic_prefix}lookup",
+        broker=[f"kafka://{server.strip()}" for server in servers],
+        broker_credentials=credentials,
+        autodiscover=False,
+        key_serializer="raw",
+        value_serializer="raw",
+        stream_wait_empty=True,
+        stream_buffer_maxsize=slots,
+        broker_session_timeout=settings.kafka_session_timeout.total_seconds(),
+        broker_heartbeat_interval=settings.kafka_session_timeout.total_seconds() / 10,
+        broker_rebalance_timeout=settings.drain_limit.total_seconds() + 15,
+        broker_commit_interval=0.2,
+        broker_max_poll_records=500,
+        # The drain and the watchdog end what hangs; leaving the group would not.
+        broker_max_poll_interval=30 * _DAY,
+        # Topics with one number of partitions go to one process together.
+        table_standby_replicas=1,
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        web_enabled=False,
+    )
+    app.transport = Transport(app.conf.broker_consumer, app, parts)
+    topics = settings.topics
+    for topic in (topics.contacts, topics.due):
+        channel = app.topic(topic.name, key_serializer="raw", value_serializer="raw")
+
+        @app.agent(channel, name=topic.name)  # type: ignore[untyped-decorator]  # Faust has no types
+        async def agent(stream: Any) -> None:
+            await parts.intake.take(stream.noack().events(), app.consumer)
+
+    return app
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What runs, once everything is connected."""
+
+    app: faust.App
+    assignment: Assignment
+    paid: PaidCheck
+    lease: Lease
+
+
+def _build(
+    settings: LookupSettings,
+    stop: Stop,
+    readiness: Readiness,
+    *,
+    accounts: Mapping[str, Account],
+    client: TwilioClient,
+    pool: Pool,
+    publisher: Publisher,
+    control: ControlTopic,
+    ends: AIOKafkaConsumer,
+    partitions: int,
+) -> _Parts:
+    topics = settings.topics
+    outcomes = [topic.name for topic in topics.outcomes]
+    memory = Memory(settings.memory_limit)
+    lease = Lease(settings.kafka_session_timeout.total_seconds())
+
+    def release(partition: int, generation: int) -> None:
+        app.consumer.release(partition, generation)
+
+    barrier = Barrier(release)
+
+    def on_offsets(offsets: Offsets) -> None:
+        memory.forget_stored(offsets)
+        barrier.seen(offsets)
+
+    paid = PaidCheck(
+        pool,
+        outcomes,
+        readiness=readiness,
+        on_offsets=on_offsets,
+        offsets_wanted=lambda: barrier.waits or len(memory) > 0,
+    )
+    limiters = {name: Limiter(1) for name in accounts}
+    agents = Agents(
+        accounts=accounts,
+        limiters=limiters,
+        client=client,
+        policy=Policy(
+            retry_delays=settings.retry_delays,
+            max_attempts=settings.max_attempts,
+            max_age=settings.max_age,
+            unavailable_package=settings.unavailable_package,
+        ),
+        paid=paid,
+        memory=memory,
+        flights=Flights(),
+        lease=lease,
+        control=control,
+        outlet=Outlet(publisher, topics, memory),
+    )
+    # Twice what may be in flight, so that the next call is ready when one ends.
+    slots = 2 * sum(account.concurrency for account in accounts.values())
+    intake = Intake(
+        agents.handle,
+        slots=slots,
+        drain_limit=settings.drain_limit.total_seconds(),
+        on_fault=stop.fail,
+    )
+    assignment = Assignment(
+        barrier=barrier,
+        paid=paid,
+        ends=lambda wanted: read_ends(ends, outcomes, wanted),
+        shares={name: (limiters[name], account) for name, account in accounts.items()},
+        partitions=partitions,
+        readiness=readiness,
+    )
+    parts = Parts(intake, lease, assignment.assigned, assignment.revoked)
+    app = make_faust_app(settings, parts, slots)
+    return _Parts(app, assignment, paid, lease)
+
+
+async def serve(settings: LookupSettings, stop: Stop) -> None:
+    """Start lookup, wait for the stop, drain."""
+    accounts = load_accounts(settings)
+    readiness = Readiness("kafka", "postgresql", "control", "partitions")
+    web = FastAPI(title="Bulk Lookup: lookup")
+    web.include_router(health_router("lookup", readiness, registry_for("lookup")))
+    async with AsyncExitStack() as stack:
+        host = settings.http_host or LOOPBACK
+        await stack.enter_async_context(serve_http(web, host, settings.http_port, grace=1))
+        partitions = await wait_for_kafka(lambda: check_topics(settings), readiness, stop)
+        pool = await open_pool(settings, "lookup", readiness, stop)
+        stack.push_async_callback(pool.close)
+        publisher = Publisher(settings)
+        control_consumer, ends_consumer = make_consumer(settings), make_consumer(settings)
+        for kafka_client in (publisher, control_consumer, ends_consumer):
+            stack.push_async_callback(kafka_client.stop)
+            await wait_for_kafka(kafka_client.start, readiness, stop)
+        client = TwilioClient(accounts)
+        stack.push_async_callback(client.close)
+        control = ControlTopic(control_consumer, publisher, settings.topics.control)
+        parts = _build(
+            settings,
+            stop,
+            readiness,
+            accounts=accounts,
+            client=client,
+            pool=pool,
+            publisher=publisher,
+            control=control,
+            ends=ends_consumer,
+            partitions=partitions,
+        )
+        longest = max(a.connect_timeout + a.read_timeout for a in accounts.values())
+        await _run(parts, control, readiness, stop, settings.drain_limit.total_seconds(), longest)
+
+
+async def _run(
+    parts: _Parts,
+    control: ControlTopic,
+    readiness: Readiness,
+    stop: Stop,
+    limit: float,
+    longest: float,
+) -> None:
+    app = parts.app
+    tasks = [stop.watch(asyncio.create_task(run)) for run in (control.run(), parts.paid.run())]
+    try:
+        # Not one call before it is known what is held.
+        await first_of(control.caught_up.wait(), stop.wait())
+        if stop.asked:
+            return
+        readiness.met("control")
+        await app.start()
+        watch = watchdog(app.consumer, parts.lease, longest)
+        tasks.append(stop.watch(asyncio.create_task(watch)))
+        await first_of(stop.wait(), app.wait_until_stopped())
+        if app.crash_reason is not None:
+            stop.fail(app.crash_reason)
+        log.info("stopping", fault=stop.fault is not None)
+        await app.consumer.stop_taking()
+        await _stop_faust(app, limit)
+    finally:
+        parts.assignment.revoked()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _stop_faust(app: faust.App, limit: float) -> None:
+    try:
+        await asyncio.wait_for(app.stop(), limit)
+    except TimeoutError as error:
+        raise FaultError("Faust did not stop within DRAIN_LIMIT") from error
+
+
+def main() -> int:
+    """Run lookup."""
+    return run_program("lookup", LookupSettings, serve)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,231 @@
+"""Puts retries before lookup again when they are due: a program of its own.
+
+It takes records ahead of their time, bounded for each partition, and never stands on one:
+polls go on, a partition with enough records waiting is paused, and what waits is simply
+forgotten when its partition goes to somebody else. A record is committed after its copy on
+`lookup.due` is acknowledged; killed in between, it is moved twice, which the turns of a
+request make harmless. Records are moved as they are, unread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable, Iterable
+from contextlib import AsyncExitStack
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
+from fastapi import FastAPI
+
+from services.lookup.due import Due, Waiting
+from services.runtime.health import Readiness, health_router
+from services.runtime.http import LOOPBACK, serve_http
+from services.runtime.kafka import Publisher, make_consumer, wait_for_kafka
+from services.runtime.kafka_topics import check_topics
+from services.runtime.logs import get_logger
+from services.runtime.metrics import (
+    CONSUMER_ASSIGNED,
+    CONSUMER_LAG,
+    CONSUMER_REBALANCES,
+    CONSUMER_RECORDS,
+    SCHEDULER_LATENESS,
+    SCHEDULER_MOVED,
+    registry_for,
+)
+from services.runtime.program import FaultError, Stop, run_program
+from services.runtime.settings import ProgramSettings
+
+log = get_logger(__name__)
+
+#: With so many records of a partition waiting, no more are fetched.
+_ENOUGH = 200
+#: Bytes fetched of a partition at once: with `_ENOUGH` it bounds what waits in memory.
+_FETCH_BYTES = 128 * 1024
+#: Most records moved at once, so that a stop or a rebalance soon gets its turn.
+_BATCH = 1000
+#: Seconds after which a stop is heard at the latest.
+_POLL = 0.2
+_MEASURE_EVERY = 1.0
+
+
+class SchedulerSettings(ProgramSettings):
+    """What the scheduler needs: Kafka alone."""
+
+
+class Scheduler(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no types
+    """Moves due records of the partitions it has been given.
+
+    Args:
+        settings: Topics and delays.
+        consumer: Of the retry topics, not subscribed yet.
+        publisher: For `lookup.due`.
+        readiness: Gets `partitions` met with the first assignment.
+        clock: Seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        settings: ProgramSettings,
+        consumer: AIOKafkaConsumer,
+        publisher: Publisher,
+        readiness: Readiness,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        topics = settings.topics
+        self._delays = {topic.name: delay for delay, topic in topics.retries}
+        self._due_topic = topics.due.name
+        self._consumer = consumer
+        self._publisher = publisher
+        self._readiness = readiness
+        self._clock = clock
+        self._waiting: Waiting[TopicPartition, ConsumerRecord] = Waiting(self._delays, _ENOUGH)
+        self._moved: dict[TopicPartition, int] = {}
+        self._fetched: dict[TopicPartition, int] = {}
+        self._measured_at = 0.0
+        #: Held while records are moved and committed, so that a revocation comes after.
+        self._moving = asyncio.Lock()
+
+    async def run(self, stop: Stop) -> None:
+        """Move records until a stop is asked for; what is then being moved is finished."""
+        self._consumer.subscribe(list(self._delays), listener=self)
+        while not stop.asked:
+            async with self._moving:
+                await self._move()
+                await self._commit()
+            self._set_paused()
+            self._measure()
+            found = await self._consumer.getmany(timeout_ms=self._patience())
+            for partition, records in found.items():
+                self._waiting.add(partition, records)
+                self._fetched[partition] = records[-1].offset + 1
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """Let a move under way end, then forget what waits: its next owner takes it again."""
+        async with self._moving:
+            await self._commit()
+            self._waiting.drop(revoked)
+            self._moved.clear()
+            self._fetched.clear()
+        CONSUMER_REBALANCES.labels(event="revoked").inc()
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """Begin with what was not committed; an empty assignment is one too."""
+        partitions = list(assigned)
+        CONSUMER_REBALANCES.labels(event="assigned").inc()
+        for topic in self._delays:
+            mine = sum(partition.topic == topic for partition in partitions)
+            CONSUMER_ASSIGNED.labels(topic=topic).set(mine)
+        self._readiness.met("partitions")
+        log.info("partitions assigned", count=len(partitions))
+
+    async def _move(self) -> None:
+        """Append what is due to `lookup.due`, and wait until all of it is acknowledged."""
+        due = self._waiting.take_due(int(self._clock() * 1000), _BATCH)
+        if not due:
+            return
+        await asyncio.gather(*(self._move_one(one) for one in due))
+        for one in due:
+            self._moved[one.partition] = one.record.offset + 1
+
+    async def _move_one(self, due: Due[TopicPartition, ConsumerRecord]) -> None:
+        record = due.record
+        await self._publisher.publish(
+            self._due_topic,
+            record.value or b"",  # a record of nobody's; lookup buries it
+            key=record.key,
+            partition=record.partition,
+            headers=list(record.headers),
+        )
+        SCHEDULER_LATENESS.observe(max(0.0, self._clock() - due.since / 1000))
+        SCHEDULER_MOVED.labels(topic=record.topic).inc()
+        CONSUMER_RECORDS.labels(topic=record.topic, outcome="ok").inc()
+
+    async def _commit(self) -> None:
+        """Commit what was moved; should it fail, it is tried with what is moved next."""
+        if not self._moved:
+            return
+        try:
+            await self._consumer.commit(dict(self._moved))
+        except KafkaError as error:
+            log.warning("commit failed, these may be moved twice", reason=str(error))
+        else:
+            self._moved.clear()
+
+    def _set_paused(self) -> None:
+        full = self._waiting.full() & self._consumer.assignment()
+        paused = self._consumer.paused()
+        self._consumer.pause(*(full - paused))
+        self._consumer.resume(*(paused - full))
+
+    def _patience(self) -> int:
+        """Milliseconds to wait for records: until the next is due, or a stop should be heard."""
+        next_due = self._waiting.next_due()
+        if next_due is None:
+            return int(_POLL * 1000)
+        # One more, since the clock is cut to whole milliseconds.
+        until = next_due - int(self._clock() * 1000) + 1
+        return max(0, min(until, int(_POLL * 1000)))
+
+    def _measure(self) -> None:
+        """Say how far behind the end of each topic the next record to be moved is."""
+        now = self._clock()
+        if abs(now - self._measured_at) < _MEASURE_EVERY:
+            return
+        self._measured_at = now
+        lag = dict.fromkeys(self._delays, 0)
+        assigned = self._consumer.assignment()
+        for partition, fetched in self._fetched.items():
+            if partition not in assigned:
+                continue
+            end = self._consumer.highwater(partition) or fetched
+            waiting = self._waiting.waiting(partition)
+            lag[partition.topic] += max(0, end - fetched) + waiting
+        for topic, records in lag.items():
+            CONSUMER_LAG.labels(topic=topic).set(records)
+
+
+async def serve(settings: SchedulerSettings, stop: Stop) -> None:
+    """Start the scheduler, wait for the stop, finish what is being moved."""
+    readiness = Readiness("kafka", "partitions")
+    web = FastAPI(title="Bulk Lookup: scheduler")
+    web.include_router(health_router("scheduler", readiness, registry_for("scheduler")))
+    async with AsyncExitStack() as stack:
+        host = settings.http_host or LOOPBACK
+        await stack.enter_async_context(serve_http(web, host, settings.http_port, grace=1))
+        await wait_for_kafka(lambda: check_topics(settings), readiness, stop)
+        publisher = Publisher(settings)
+        consumer = make_consumer(
+            settings,
+            group_id=f"{settings.kafka_topic_prefix}scheduler",
+            session_timeout_ms=10_000,
+            heartbeat_interval_ms=1_000,
+            # An idle fetch keeps the next one of its broker waiting.
+            fetch_max_wait_ms=100,
+            max_partition_fetch_bytes=_FETCH_BYTES,
+        )
+        for client in (publisher, consumer):
+            stack.push_async_callback(client.stop)
+            await wait_for_kafka(client.start, readiness, stop)
+        moving = asyncio.create_task(Scheduler(settings, consumer, publisher, readiness).run(stop))
+        await _until_stopped(stop.watch(moving), stop, settings.drain_limit.total_seconds())
+
+
+async def _until_stopped(moving: asyncio.Task[None], stop: Stop, limit: float) -> None:
+    await stop.wait()
+    log.info("stopping", fault=stop.fault is not None)
+    done, _ = await asyncio.wait({moving}, timeout=limit)
+    if not done:
+        moving.cancel()
+        stop.fail(FaultError("what was being moved was not acknowledged within DRAIN_LIMIT"))
+        await asyncio.wait({moving})
+
+
+def main() -> int:
+    """Run the scheduler."""
+    return run_program("scheduler", SchedulerSettings, serve)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
