@@ -1,0 +1,1 @@
+"""Keeps what came of every contact in PostgreSQL and shows it."""

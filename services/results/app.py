@@ -1,0 +1,121 @@
+"""The results program: everything put together, started, and stopped in order."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from typing import Any
+
+from services.contracts.messages import ControlState
+from services.results.api import build_api
+from services.results.control import Actions, Holds, show_held
+from services.results.gauges import keep_measuring
+from services.results.places import Places
+from services.results.release import Releaser
+from services.results.settings import ResultsSettings
+from services.results.store import Store
+from services.results.writer import Writer
+from services.runtime.api import Tokens, make_api
+from services.runtime.control_topic import ControlTopic
+from services.runtime.database import open_pool
+from services.runtime.health import Readiness
+from services.runtime.http import listening_host, serve_http
+from services.runtime.kafka import Publisher, make_consumer, wait_for_kafka
+from services.runtime.kafka_topics import check_topics
+from services.runtime.metrics import registry_for
+from services.runtime.program import Stop, run_program
+
+#: A standstill of PostgreSQL is waited for, not left the group for.
+_NEVER_MS = 30 * 24 * 3600 * 1000
+_SESSION_MS = 10_000
+
+
+async def serve(settings: ResultsSettings, stop: Stop) -> None:
+    """Run results until a stop is asked for.
+
+    A stop needs no drain: what is not stored comes again, and what is stored is not repeated.
+    """
+    topics = settings.topics
+    readiness = Readiness("kafka", "postgresql", "control", "assignment")
+    tokens = Tokens.from_settings(settings)
+    api = make_api("results", readiness, registry_for("results"), tokens, "Bulk Lookup: results")
+    host = listening_host(settings.http_host, has_tokens=bool(tokens))
+    async with AsyncExitStack() as stack:
+        http = serve_http(api, host, settings.http_port, settings.drain_limit.total_seconds())
+        await stack.enter_async_context(http)
+        partitions = await wait_for_kafka(lambda: check_topics(settings), readiness, stop)
+        pool = await open_pool(settings, "results", readiness, stop)
+        stack.push_async_callback(pool.close)
+        publisher = Publisher(settings)
+        stack.push_async_callback(publisher.stop)
+        consumer = make_consumer(
+            settings,
+            group_id=f"{settings.kafka_topic_prefix}results",
+            session_timeout_ms=_SESSION_MS,
+            heartbeat_interval_ms=_SESSION_MS // 10,
+            max_poll_interval_ms=_NEVER_MS,
+            rebalance_timeout_ms=_SESSION_MS,
+        )
+        stack.push_async_callback(consumer.stop)
+        control_consumer = make_consumer(settings)
+        stack.push_async_callback(control_consumer.stop)
+        for client in (publisher, consumer, control_consumer):
+            await wait_for_kafka(client.start, readiness, stop)
+
+        holds = Holds(pool)
+
+        async def on_state(state: ControlState) -> None:
+            show_held(control.states)
+            await holds.note(state)
+            releaser.wake()
+
+        control = ControlTopic(control_consumer, publisher, topics.control, on_state)
+        releaser = Releaser(
+            pool=pool,
+            publisher=publisher,
+            topic=topics.due.name,
+            partitions=partitions,
+            held=lambda: control.held,
+        )
+        store = Store(pool)
+        writer = Writer(
+            consumer=consumer,
+            places=Places(consumer, store, readiness),
+            store=store,
+            publisher=publisher,
+            topics=topics,
+            readiness=readiness,
+            on_parked=releaser.on_parked,
+        )
+        build_api(api, pool, Actions(control, holds))
+
+        async def release() -> None:
+            # Not one release before it is known what is held.
+            await control.caught_up.wait()
+            readiness.met("control")
+            await releaser.run()
+
+        await _until_stopped(
+            stop, control.run(), holds.run(), writer.run(), release(), keep_measuring(pool)
+        )
+
+
+async def _until_stopped(stop: Stop, *runs: Coroutine[Any, Any, None]) -> None:
+    tasks = [stop.watch(asyncio.create_task(run)) for run in runs]
+    try:
+        await stop.wait()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def main() -> int:
+    """Run results."""
+    return run_program("results", ResultsSettings, serve)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
