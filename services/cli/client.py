@@ -1,0 +1,214 @@
+"""Calls to the HTTP APIs of ingest and results, their errors told with the way out."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Iterator, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from services.cli.exits import (
+    FAULT,
+    NOT_OK,
+    SETTINGS,
+    UNAUTHORIZED,
+    UNAVAILABLE,
+    USAGE,
+    CommandError,
+)
+
+Query = Mapping[str, str | int | bool | None]
+
+#: Most items that the API gives at once.
+_PAGE = 1000
+_SECONDS = 30
+#: A large file is answered when all of it is in Kafka.
+_UPLOAD_SECONDS = 1800
+_NOT_LET_IN = {401, 403}
+_AWAY = {502, 503, 504}
+_FAULTS = 500
+
+
+class Api:
+    """One program's API.
+
+    Args:
+        program: Whose it is, for messages.
+        url: Where it is.
+        setting: The name under which `url` can be set, for messages.
+        token: Bearer token, if one is needed.
+        transport: Instead of the network.
+
+    Raises:
+        CommandError: `url` is none.
+    """
+
+    def __init__(
+        self,
+        program: str,
+        url: str,
+        setting: str,
+        token: str | None,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self.program = program
+        self._setting = setting
+        self._url = _checked(url, setting)
+        self._client = httpx.Client(
+            base_url=self._url,
+            headers={} if token is None else {"Authorization": f"Bearer {token}"},
+            timeout=_SECONDS,
+            transport=transport,
+            # This machine is not reached through a proxy.
+            trust_env=not _is_here(self._url.host),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._client.close()
+
+    def get(self, path: str, query: Query | None = None) -> dict[str, Any]:
+        """Read something.
+
+        Raises:
+            CommandError: It cannot be had; says why.
+        """
+        return self._ask("GET", path, params=_given(query))
+
+    def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Send JSON.
+
+        Raises:
+            CommandError: It is not taken; says why.
+        """
+        return self._ask("POST", path, json=body)
+
+    def upload(
+        self, path: str, content: Iterable[bytes], query: Query, headers: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """Send a CSV file as it is read.
+
+        Raises:
+            CommandError: It is not taken; says why.
+        """
+        return self._ask(
+            "POST",
+            path,
+            params=_given(query),
+            content=content,
+            headers={"Content-Type": "text/csv", **headers},
+            timeout=httpx.Timeout(_SECONDS, read=_UPLOAD_SECONDS),
+        )
+
+    def items(self, path: str, query: Query | None = None) -> Iterator[dict[str, Any]]:
+        """Everything of a list, read by the page.
+
+        Raises:
+            CommandError: A page cannot be had; says why.
+        """
+        after: str | None = None
+        while True:
+            page = self.get(path, {**(query or {}), "limit": _PAGE, "after": after})
+            yield from page["items"]
+            after = page["next"]
+            if after is None:
+                return
+
+    def first(
+        self, path: str, limit: int, query: Query | None = None
+    ) -> tuple[list[dict[str, Any]], bool]:
+        """The first items of a list, and whether there are more; all with a limit of 0.
+
+        Raises:
+            CommandError: A page cannot be had; says why.
+        """
+        if not 0 < limit <= _PAGE:
+            found: list[dict[str, Any]] = []
+            for item in self.items(path, query):
+                if limit and len(found) == limit:
+                    return found, True
+                found.append(item)
+            return found, False
+        page = self.get(path, {**(query or {}), "limit": limit})
+        return page["items"], page["next"] is not None
+
+    def _ask(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+        try:
+            answer = self._client.request(method, path, **request)
+        except httpx.TransportError as error:
+            what = "in time" if isinstance(error, httpx.TimeoutException) else "at all"
+            raise CommandError(
+                f"{self.program} does not answer {what} at {self._url} "
+                f"({type(error).__name__}). Is it running? Start everything here with "
+                f"`bulk-lookup up`, or say where it is with {self._setting}.",
+                UNAVAILABLE,
+            ) from error
+        try:
+            said = answer.json()
+        except ValueError:
+            said = None
+        if answer.is_success and isinstance(said, dict):
+            return said
+        raise self._refused(answer, said if isinstance(said, dict) else {})
+
+    def _refused(self, answer: httpx.Response, said: Mapping[str, Any]) -> CommandError:
+        status = answer.status_code
+        if "title" not in said:
+            code = UNAVAILABLE if status in _AWAY else FAULT
+            return CommandError(
+                f"What answers at {self._url} (HTTP {status}) is not the API of {self.program}: "
+                f"set {self._setting}.",
+                code,
+            )
+        message = f"{said['title']}. {said.get('detail', '')}".strip()
+        if status in _NOT_LET_IN:
+            message += " This command sends what API_TOKEN or the file API_TOKEN_FILE holds."
+        if "retry_after" in said:
+            message += f" Try again in {said['retry_after']} s."
+        message += f"\n({self.program}, HTTP {status}, request {said.get('request_id', '-')})"
+        return CommandError(message, _code(status, str(said.get("type", ""))))
+
+
+def _code(status: int, kind: str) -> int:
+    if status in _NOT_LET_IN:
+        return UNAUTHORIZED
+    if status in _AWAY:
+        return UNAVAILABLE
+    if status >= _FAULTS:
+        return FAULT
+    return USAGE if kind.endswith(":invalid-request") else NOT_OK
+
+
+def _given(query: Query | None) -> dict[str, str | int | bool]:
+    return {name: value for name, value in (query or {}).items() if value is not None}
+
+
+def _checked(text: str, setting: str) -> httpx.URL:
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL:
+        url = httpx.URL()
+    if url.scheme not in {"http", "https"} or not url.host:
+        raise CommandError(
+            f"{setting} must be http:// or https:// with a host, such as http://127.0.0.1:8001.",
+            SETTINGS,
+        )
+    return url
+
+
+def _is_here(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

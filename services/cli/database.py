@@ -1,0 +1,88 @@
+"""PostgreSQL as a person's commands see it: its schema, and the programs' roles."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import asyncpg
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from services.cli.exits import FAULT, SETTINGS, UNAVAILABLE, CommandError
+from services.cli.logs import quiet_logs
+from services.results.migrate import MigrationError, migrate, outstanding, shipped
+from services.runtime.database import UNAVAILABLE as AWAY
+from services.runtime.database import Program, role_of
+from services.runtime.settings import DatabaseSettings, SettingsError, read_secret
+
+_SECONDS = 10
+
+
+class _Settings(BaseSettings, DatabaseSettings):
+    """DATABASE_URL alone."""
+
+    model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True)
+
+
+def database_url() -> str:
+    """DATABASE_URL, or what stands in the file DATABASE_URL_FILE.
+
+    Raises:
+        SettingsError: The file cannot be read.
+    """
+    settings = _Settings()
+    return read_secret(settings.database_url, settings.database_url_file) or ""
+
+
+async def bring_up_to_date() -> list[str]:
+    """Apply the migrations that are missing; gives their names.
+
+    Raises:
+        CommandError: It cannot be done; says what to do.
+    """
+    try:
+        with quiet_logs():
+            return await migrate(database_url())
+    except SettingsError as error:
+        raise CommandError(f"DATABASE_URL_FILE: {error}", SETTINGS) from error
+    except MigrationError as error:
+        raise CommandError(str(error), FAULT) from error
+    except AWAY as error:
+        raise CommandError(
+            f"PostgreSQL does not answer ({_said(error)}): check DATABASE_URL.", UNAVAILABLE
+        ) from error
+
+
+async def schema_problem(url: str) -> str | None:
+    """What is wrong with the schema or the roles of a database; None if nothing is.
+
+    Raises:
+        OSError: PostgreSQL does not answer.
+        asyncpg.PostgresError: It does not let us in.
+        ValueError: The URL is none.
+    """
+    connection = await asyncpg.connect(url, timeout=_SECONDS)
+    try:
+        try:
+            rows = await connection.fetch("SELECT version, name, sha256 FROM schema_migrations")
+            missing = outstanding(
+                shipped(), {row["version"]: (row["name"], row["sha256"]) for row in rows}
+            )
+        except asyncpg.UndefinedTableError:
+            return "it has no schema yet: run `bulk-lookup migrate`"
+        except MigrationError as error:
+            return str(error)
+        if missing:
+            names = ", ".join(migration.name for migration in missing)
+            return f"the schema lacks {names}: run `bulk-lookup migrate`"
+        for program in get_args(Program):
+            if not await connection.fetchval(
+                "SELECT pg_has_role(current_user, $1, 'SET')", role_of(program)
+            ):
+                return f"its user may not act as {role_of(program)}: run `bulk-lookup migrate`"
+        return None
+    finally:
+        await connection.close(timeout=_SECONDS)
+
+
+def _said(error: BaseException) -> str:
+    return str(error) or type(error).__name__
