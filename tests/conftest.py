@@ -1,0 +1,56 @@
+"""Real servers for the tests: started at the first use, ended with the pytest process."""
+
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from services.local.kafka import KafkaServer
+from services.local.postgres import PostgresServer
+
+
+@contextmanager
+def _temporary_directory() -> Iterator[Path]:
+    # pytest's tmp_path is closed to others, and PostgreSQL started by root runs as somebody else.
+    directory = Path(tempfile.mkdtemp(prefix="bulk-lookup-"))
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory)
+
+
+@pytest.fixture
+def server_directory() -> Iterator[Path]:
+    """An empty directory that any local server can live in, removed after the test."""
+    with _temporary_directory() as directory:
+        yield directory
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[str]:
+    """Bootstrap servers of a real Kafka that all tests share: use `topic_prefix` with it."""
+    with _temporary_directory() as directory, KafkaServer(directory) as server:
+        yield server.bootstrap_servers
+
+
+@pytest.fixture
+def topic_prefix() -> str:
+    """A prefix for topics, groups and transactional ids that no other test uses."""
+    return f"t{uuid.uuid4().hex[:12]}."
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A real PostgreSQL that all tests share."""
+    with _temporary_directory() as directory, PostgresServer(directory, durable=False) as server:
+        yield server
+
+
+@pytest.fixture
+def postgres(postgres_server: PostgresServer) -> str:
+    """URL of an empty database of the test's own in a real PostgreSQL, as superuser."""
+    return postgres_server.create_database(f"t{uuid.uuid4().hex[:12]}")

@@ -1,0 +1,72 @@
+import errno
+import hashlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from services.ingest.spool import Spool, SpoolFullError, UploadTooLargeError
+
+
+async def _stream(*chunks: bytes) -> AsyncIterator[bytes]:
+    for chunk in chunks:
+        yield chunk
+
+
+async def test_what_is_spooled_is_hashed_and_can_be_read_again_and_again(tmp_path: Path) -> None:
+    """The bytes come back whole at every reading, and the hash is theirs."""
+    chunks = [bytes([i]) * 99_991 for i in range(20)]
+    with Spool(tmp_path / "made", 10_000_000, 5_000_000).open(0) as file:
+        await file.fill(_stream(*chunks))
+        assert file.sha256 == hashlib.sha256(b"".join(chunks)).hexdigest()
+        for _ in range(2):
+            assert b"".join(file.chunks()) == b"".join(chunks)
+
+
+async def test_a_spooled_file_has_no_name(tmp_path: Path) -> None:
+    """Nothing in the directory can outlive the process, however it ends."""
+    with Spool(tmp_path, 100, 100).open(0) as file:
+        await file.fill(_stream(b"x" * 50))
+        assert list(tmp_path.iterdir()) == []  # noqa: ASYNC240 - a test may block
+
+
+@pytest.mark.parametrize(
+    ("announced", "size", "error"),
+    [
+        (101, 0, UploadTooLargeError),
+        (0, 101, UploadTooLargeError),
+        (61, 0, SpoolFullError),
+        (0, 61, SpoolFullError),
+    ],
+)
+async def test_the_room_is_bounded(
+    tmp_path: Path, announced: int, size: int, error: type[Exception]
+) -> None:
+    """One upload is bounded, and all together are; what was announced counts at once."""
+    spool = Spool(tmp_path, 160, 100)
+    with spool.open(0) as other:
+        await other.fill(_stream(b"x" * 100))
+        with pytest.raises(error), spool.open(announced) as file:
+            await file.fill(_stream(b"x" * size))
+
+
+async def test_a_closed_file_gives_its_room_back(tmp_path: Path) -> None:
+    """What failed or was published takes no room, and closing twice changes nothing."""
+    spool = Spool(tmp_path, 100, 100)
+    for _ in range(3):
+        file = spool.open(100)
+        await file.fill(_stream(b"x" * 100))
+        file.close()
+        file.close()
+
+
+async def test_a_full_disk_is_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ENOSPC means the same to a sender as the limit: later there may be room."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    spool = Spool(tmp_path, 100, 100)
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    with pytest.raises(SpoolFullError):
+        spool.open(0)

@@ -1,0 +1,158 @@
+"""jobs, status and rejected."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+JOB = "6f0c1f9e-8d0c-5c5a-9d26-0b7a4d6c1a11"
+
+
+def test_jobs_for_people(run: Any, apis: Any, job: Any) -> None:
+    """A job is a line with its id, its file and how far it is."""
+    apis.say("GET /v1/jobs", {"items": [job()], "next": None})
+    result = run("jobs")
+    heading, line = result.stdout.splitlines()
+    assert heading.split() == [
+        "Job",
+        "File",
+        "From",
+        "State",
+        "Accepted",
+        "Finished",
+        "Dead",
+        "Begun",
+    ]
+    assert line.startswith(f"{JOB}  contacts.csv  shop  sealed     5,000      80 %     0")
+    assert (result.stderr, result.exit_code) == ("", 0)
+
+
+def test_jobs_for_programs(run: Any, apis: Any, job: Any, read_lines: Any) -> None:
+    """With --json, standard output is the API's jobs, one a line."""
+    apis.say("GET /v1/jobs", {"items": [job(), job(state="standing")], "next": None})
+    assert read_lines(run("jobs", "--json").stdout) == [job(), job(state="standing")]
+
+
+@pytest.mark.parametrize(
+    ("limit", "sizes", "shown", "more"),
+    [
+        ("2", ["2"], 2, True),
+        ("0", ["1000", "1000"], 4, False),
+        ("1500", ["1000", "1000"], 4, False),
+    ],
+)
+def test_a_limit_is_kept(
+    run: Any,
+    apis: Any,
+    job: Any,
+    read_lines: Any,
+    limit: str,
+    sizes: list[str],
+    shown: int,
+    more: bool,
+) -> None:
+    """A list goes over as many pages as are needed, and a cut one says so."""
+    page = {"items": [job(), job()], "next": "cursor"}
+    apis.say("GET /v1/jobs", page, page | {"next": None})
+    result = run("jobs", "--json", "--limit", limit)
+    assert len(read_lines(result.stdout)) == shown
+    assert ("--limit 0" in result.stderr) == more
+    assert [request.url.params["limit"] for request in apis.requests] == sizes
+    assert [request.url.params.get("after") for request in apis.requests[1:]] == ["cursor"] * (
+        len(sizes) - 1
+    )
+
+
+def test_no_jobs(run: Any, apis: Any) -> None:
+    """An empty list says what to do, and not on standard output."""
+    apis.say("GET /v1/jobs", {"items": [], "next": None})
+    result = run("jobs")
+    assert result.stdout == ""
+    assert "bulk-lookup submit" in result.stderr
+
+
+def test_status_for_people(run: Any, apis: Any, job: Any) -> None:
+    """A job's states, speed, time left, holds and outcomes are all there."""
+    shown = job(
+        holds=[
+            {
+                "key": "account:default:person",
+                "why": "month's end",
+                "by": "ann",
+                "at": "2025-11-24T09:00:00Z",
+            }
+        ],
+        outcomes=[
+            {
+                "package": "caller_name",
+                "ok": 3900,
+                "failed": 80,
+                "exhausted": 8,
+                "reused": 12,
+                "asked": 3976,
+                "billed_yes": 3888,
+                "billed_no": 80,
+                "billed_unknown": 8,
+                "failures": [],
+            }
+        ],
+        reasons=[{"state": "retrying", "reason": "20500", "count": 12}],
+    )
+    apis.say(f"GET /v1/jobs/{JOB}", shown)
+    result = run("status", JOB)
+    assert result.exit_code == 0
+    lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
+    for expected in (
+        "Accepted 5,000",
+        "Progress 3,988 of 5,000 finished (80 %), 310.0/s, about 3 s left; 12 retrying",
+        "completed 3,988",
+        "caller_name 3,900 80 8 12 3,888 8",
+        "retrying 20500 12",
+    ):
+        assert expected in lines
+    assert any(line.startswith("Held by account:default:person month's end") for line in lines)
+
+
+def test_status_for_programs(run: Any, apis: Any, job: Any, read_lines: Any) -> None:
+    """With --json, the API's own document is printed."""
+    apis.say(f"GET /v1/jobs/{JOB}", job())
+    assert read_lines(run("status", JOB, "--json").stdout) == [job()]
+
+
+@pytest.mark.parametrize(("dead", "code"), [(0, 0), (3, 1)])
+def test_watch_goes_to_the_end(
+    run: Any, apis: Any, job: Any, read_lines: Any, dead: int, code: int
+) -> None:
+    """Watching ends with the job; progress is no part of the output, the dead of the exit code."""
+    counts = {"pending": 0, "completed": 5000 - dead, "dead": dead}
+    done = job(complete=True, finished=5000, share=1.0, counts=counts, seconds_left=0.0)
+    apis.say(
+        f"GET /v1/jobs/{JOB}",
+        job(),
+        httpx.ConnectError("restarting"),
+        done,
+        done | {"outcomes": []},
+    )
+    result = run("status", JOB, "--watch", "--json")
+    assert result.exit_code == code
+    assert read_lines(result.stdout) == [done | {"outcomes": []}]
+    assert "3,988 of 5,000" in result.stderr
+    assert "5,000 of 5,000 finished (100 %)" in result.stderr
+
+
+def test_rejected_rows(run: Any, apis: Any) -> None:
+    """A rejected row is shown with its place and why, masked as it came."""
+    row = {
+        "row": 17,
+        "column": "Phone",
+        "reason": "too-short",
+        "text": "**3",
+        "rejected_at": "2025-11-24T09:00:00Z",
+    }
+    apis.say(f"GET /v1/jobs/{JOB}/rejected", {"items": [row], "next": None})
+    assert run("rejected", JOB).stdout.splitlines()[1].split() == [
+        "17",
+        "Phone",
+        "too-short",
+        "**3",
+    ]
