@@ -11,7 +11,7 @@ import typer
 from services.cli import watch
 from services.cli.output import AsJson, Column, Screen
 from services.cli.session import Session
-from services.cli.wording import count, share, when
+from services.cli.wording import age, count, share
 
 JobId = Annotated[UUID, typer.Argument(metavar="JOB", help="Id of a job.")]
 Limit = Annotated[int, typer.Option(min=0, help="Most of them that are shown; 0 shows all.")]
@@ -34,23 +34,17 @@ def jobs(ctx: typer.Context, limit: Limit = 20, as_json: AsJson = False) -> None
             [
                 Column("Job"),
                 Column("File", wraps=True),
-                Column("From", wraps=True),
-                Column("State"),
-                Column("Accepted", number=True),
-                Column("Finished", number=True),
-                Column("Dead", number=True),
-                Column("Begun", number=True),
+                Column("Contacts", number=True),
+                Column("Done", number=True),
+                Column("Age", number=True),
             ],
             [
                 [
                     job["job_id"],
-                    job["file_name"] or "-",
-                    job["source"],
-                    "complete" if job["complete"] else job["state"],
+                    job["file_name"] or f"({job['source']})",
                     count(job["sealed"]["accepted"] if job["sealed"] else job["known"]),
                     share(job["share"]),
-                    count(job["counts"].get("dead", 0)),
-                    when(job["created_at"], now),
+                    age(job["created_at"], now),
                 ]
                 for job in found
             ],

@@ -90,10 +90,10 @@ def _wait(api: Api, job_id: str, what: str, until: float, timeout: float) -> dic
         if found and state not in _UNFINISHED:
             return found[0]
         if time.monotonic() >= until:
-            held = found[0].get("waits_for") if found else None
-            why = f"{state}, waits for {', '.join(held)}" if held else str(state)
+            holds = api.get(f"/v1/jobs/{job_id}", {"breakdown": False})["holds"]
+            why = "; ".join(f"held by {hold['key']}: {hold['why']}" for hold in holds)
             raise CommandError(
-                f"No answer within {timeout:g} s ({why}). It goes on: "
+                f"No answer within {timeout:g} s ({why or state}). It goes on: "
                 f"`bulk-lookup status {job_id}` shows how far it is.",
                 UNAVAILABLE,
             )

@@ -23,7 +23,7 @@ AsJson = Annotated[
 ]
 
 #: Narrower than this, a text that wraps is no use in a table.
-_LEAST_WRAPPED = 24
+_LEAST_WRAPPED = 12
 
 
 @dataclass(frozen=True, slots=True)

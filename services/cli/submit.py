@@ -121,7 +121,12 @@ def _sent(source: BinaryIO, size: int | None, screen: Screen) -> Iterator[bytes]
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn  # noqa: PLC0415 - only here
 
     progress = Progress(
-        TextColumn("Sending"), BarColumn(), DownloadColumn(), console=screen.err, transient=True
+        TextColumn("Sending"),
+        BarColumn(),
+        DownloadColumn(),
+        console=screen.err,
+        transient=True,
+        disable=not screen.err.is_terminal,
     )
     left = size
     with progress:

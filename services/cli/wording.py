@@ -40,6 +40,15 @@ def when(text: str | None, now: datetime) -> str:
     return f"{span(max(seconds, 0))} ago"
 
 
+def age(text: str, now: datetime) -> str:
+    """How old a moment of the API is, in its largest unit: for lists."""
+    seconds = max((now - datetime.fromisoformat(text)).total_seconds(), 0)
+    for unit, size in (("d", _DAY), ("h", _HOUR), ("min", _MINUTE)):
+        if seconds >= size:
+            return f"{seconds // size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
 def count(number: int | None) -> str:
     """A number with its thousands apart; `-` for none."""
     return "-" if number is None else f"{number:,}"

@@ -44,6 +44,10 @@ from services.runtime.metrics import (
 from services.runtime.program import FaultError
 
 log = get_logger(__name__)
+_WAITING = {
+    cause: LOOKUP_WAITING.labels(cause=cause)
+    for cause in ("paid_check", "memory", "limiter", "hold", "lease")
+}
 
 
 class Agents:
@@ -117,7 +121,7 @@ class Agents:
             if not takes_up(row, Record(State.PENDING, request.generation, request.turn)):
                 CONSUMER_RECORDS.labels(topic=taken.topic, outcome="dropped").inc()
                 return
-            if row is not None:
+            if row is not None and row.answers:
                 request = route.with_answers(request, row.answers)
             candidates = merge_answers(
                 known.answers, self._memory.answers(request.account, request.phone)
@@ -125,7 +129,7 @@ class Agents:
             reused = route.reuse(request, candidates, datetime.now(UTC))
             owed = route.owed(request)
             reused = {package: answer for package, answer in reused.items() if package in owed}
-            asking = route.with_answers(request, reused)
+            asking = route.with_answers(request, reused) if reused else request
             taken.request = asking
             with _waiting("memory"):
                 await self._memory.reserve()
@@ -263,5 +267,9 @@ class Agents:
 
 @contextmanager
 def _waiting(cause: str) -> Iterator[None]:
-    with LOOKUP_WAITING.labels(cause=cause).track_inprogress():
+    waiting = _WAITING[cause]
+    waiting.inc()
+    try:
         yield
+    finally:
+        waiting.dec()

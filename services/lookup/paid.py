@@ -34,6 +34,8 @@ _ANSWERS: TypeAdapter[Answers] = TypeAdapter(dict[Package, Answer])
 MAX_BATCH = 500
 #: How often offsets are asked for when no record waits, but a barrier or the memory does.
 POLL_SECONDS = 0.1
+#: Before each statement, so that it asks for many: a call takes far longer than this.
+_GATHER_SECONDS = 0.01
 _RETRY_AFTER = 0.5
 _NOBODY = (UUID(int=0), "", "")
 
@@ -114,6 +116,7 @@ class PaidCheck:
         while True:
             if not self._waiting:
                 await self._pause()
+            await asyncio.sleep(_GATHER_SECONDS)
             batch = [asked for asked in self._waiting[:MAX_BATCH] if not asked.future.done()]
             del self._waiting[:MAX_BATCH]
             if not batch and not self._offsets_wanted():

@@ -80,6 +80,21 @@ def test_moments(at: str | None, said: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("at", "said"),
+    [
+        ("2025-11-24T12:00:30Z", "0 s"),
+        ("2025-11-24T11:59:01Z", "59 s"),
+        ("2025-11-24T11:00:01Z", "59 min"),
+        ("2025-11-23T12:00:01Z", "23 h"),
+        ("2025-10-25T12:00:00Z", "30 d"),
+    ],
+)
+def test_ages(at: str, said: str) -> None:
+    """In a list, how old something is takes one unit."""
+    assert wording.age(at, NOW) == said
+
+
+@pytest.mark.parametrize(
     ("part", "said"),
     [(None, "-"), (0, "0 %"), (0.7976, "80 %"), (0.9991, "99.9 %"), (1.0, "100 %")],
 )

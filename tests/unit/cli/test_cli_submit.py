@@ -178,11 +178,14 @@ def test_no_answer_in_time(
     """Waiting has an end, which says what the number waits for and how to see it later."""
     clock = iter(range(0, 1000, 30))
     monkeypatch.setattr("services.cli.number.time.monotonic", lambda: next(clock))
-    held = contact(state="parked", waits_for=["account:default:refused"], packages=[])
+    hold = {"key": "account:default:refused", "why": "20003", "by": "lookup", "at": ""}
+    apis.say(f"GET /v1/jobs/{JOB}", {"holds": [hold]}, {"holds": []})
+    held = contact(state="parked", packages=[])
     apis.say("POST /v1/jobs", accepted(1, 0))
     apis.say(f"GET /v1/jobs/{JOB}/results", {"items": [held], "next": None})
     result = run("lookup", NUMBER)
     assert result.exit_code == 69
-    assert "account:default:refused" in result.stderr
+    assert "held by account:default:refused: 20003" in result.stderr
     assert JOB in result.stderr
     assert "4155550100" not in result.stderr
+    assert "(parked)" in run("lookup", NUMBER).stderr

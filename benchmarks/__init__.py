@@ -1,0 +1,1 @@
+"""Speed, always as a ratio to something else run beside it."""

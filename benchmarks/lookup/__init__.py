@@ -1,0 +1,1 @@
+"""Lookup beside a plain consumer; see `__main__`."""
