@@ -26,7 +26,7 @@ demo: $(LOCAL) ## Show the whole system at work on a sample, then clean up
 	@$(BIN)/bulk-lookup demo
 
 .PHONY: up
-up: $(LOCAL) ## Start the whole system and keep it running (state stays in .local)
+up: $(LOCAL) ## Start the whole system and keep it running (its state stays between runs)
 	@$(BIN)/bulk-lookup up
 
 .PHONY: down
@@ -71,7 +71,7 @@ lock upgrade: $(UV) ## Lock the dependencies (upgrade: to their newest versions)
 upgrade: COMPILE += --upgrade
 
 .PHONY: clean
-clean: ## Remove the environment and all caches (not .local: `make up` keeps its state there)
+clean: ## Remove the environment and all caches (not the state that `make up` keeps)
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist
 	find services tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 

@@ -40,8 +40,8 @@ from services.local.twilio.process import TwilioSimulator
 from services.runtime.logs import configure_logging
 from services.runtime.program import FaultError
 
-_FAULTS = Path(__file__).with_name("demo_faults.json")
-_PACKAGES = "line_type_intelligence,caller_name"
+FAULTS = Path(__file__).with_name("demo_faults.json")
+PACKAGES = "line_type_intelligence,caller_name"
 #: Calls in flight over both workers.
 _CONCURRENCY = 100
 _LATENCY = Latency(median_seconds=0.1, spread=0.25)
@@ -59,10 +59,10 @@ _ADDS_UP, _DOES_NOT = 0, 1
 _PLAIN_WIDTH = 120
 _CLOSING = (
     "Where to look next",
-    "  make up                          the same, kept running; it prints URLs and the token",
-    "  bulk-lookup submit FILE --watch  your own file through it; bulk-lookup --help for the rest",
-    "  http://127.0.0.1:8001/docs       ingest's API, once it is up; results' is on port 8004",
-    "  docs/architecture.md             how it works, and what it promises",
+    "  make up                         the same, kept running; it prints URLs and the token",
+    "  bulk-lookup submit FILE --wait  your own file through it; bulk-lookup --help for the rest",
+    "  http://127.0.0.1:8001/docs      ingest's API, once it is up; results' is on port 8004",
+    "  docs/architecture.md            how it works, and what it promises",
 )
 
 
@@ -88,16 +88,12 @@ def demo(rows: int | None = None, *, json: bool = False) -> int:
     token = secrets.token_urlsafe(24)
     view = View(console)
     stack = Stack(directory, _plan(token), view.step)
-    code = _DOES_NOT
+    summary, code = None, _DOES_NOT
     with interrupts(stack) as signals:
         try:
             _greet(console)
             with view:
                 summary = _run(stack, token, rows, view)
-            if json:
-                sys.stdout.write(dumps(asdict(summary) | {"adds_up": summary.adds_up}) + "\n")
-            else:
-                show_summary(console, summary, _CLOSING)
             code = _ADDS_UP if summary.adds_up else _DOES_NOT
         except Interrupted as interruption:
             console.print("Interrupted: stopping everything. Once more kills what still runs.")
@@ -108,11 +104,15 @@ def demo(rows: int | None = None, *, json: bool = False) -> int:
             signals.stopping = True
             stack.stop()
             _clean(directory, console, keep_logs=code == _DOES_NOT)
+    if summary is not None and json:
+        sys.stdout.write(dumps(asdict(summary) | {"adds_up": summary.adds_up}) + "\n")
+    elif summary is not None:
+        show_summary(console, summary, _CLOSING)
     return code
 
 
 def _plan(token: str) -> Plan:
-    faults = TypeAdapter(tuple[Fault, ...]).validate_json(_FAULTS.read_bytes())
+    faults = TypeAdapter(tuple[Fault, ...]).validate_json(FAULTS.read_bytes())
     (account,) = SimulatorConfig().accounts
     return Plan(
         environ=without_settings(os.environ),
@@ -154,7 +154,7 @@ def _run(stack: Stack, token: str, rows: int | None, view: View) -> Summary:
         started = time.monotonic()
         submitted = api.submit(
             sample.to_csv(contacts),
-            packages=_PACKAGES,
+            packages=PACKAGES,
             reference_column=sample.HEADINGS[0],
             file_name=sample.PATH.name,
         )

@@ -209,6 +209,11 @@ def _calls(summary: Summary) -> RenderableType:
         "would have cost",
         f"{summary.cost_by_ledger} {summary.currency} at the simulator's prices ({prices})",
     )
+    if unknown := sum(summary.calls_by_outcome.get(how, 0) for how in ("cut", "abandoned")):
+        table.add_row(
+            "may cost more",
+            f"{unknown:,} calls whose answer never came whole: Twilio does not say if it bills them",
+        )
     table.add_row("time", f"{summary.seconds:.1f} s, {summary.contacts_per_second:,.0f} contacts/s")
     return Padding(table, (0, 0, 1, 2))
 

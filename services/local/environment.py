@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from services.local.twilio.config import Account
+from services.runtime.settings import read_secret
 
 #: Replaced together, when the stack brings the part itself.
 _KAFKA = ("KAFKA_BOOTSTRAP_", "KAFKA_SECURITY_", "KAFKA_SASL_", "KAFKA_SSL_")
@@ -43,6 +49,28 @@ def inherited(
     for kept, names in ((kafka, _KAFKA), (database, _DATABASE), (twilio, _TWILIO)):
         dropped += () if kept else names
     return {name: value for name, value in environ.items() if not name.startswith(dropped)}
+
+
+def database_url(environ: Mapping[str, str]) -> str:
+    """The PostgreSQL that the environment names, by DATABASE_URL or its file.
+
+    Raises:
+        SettingsError: The file cannot be read.
+    """
+    file = environ.get("DATABASE_URL_FILE")
+    url = read_secret(SecretStr(environ.get("DATABASE_URL", "")), Path(file) if file else None)
+    return url or ""
+
+
+def account_settings(account: Account, base_url: str) -> dict[str, str | int]:
+    """What lookup must know of an account of the simulator, as its file of accounts names it."""
+    by_key = account.sid.startswith("SK")
+    return {
+        "api_key" if by_key else "account_sid": account.sid,
+        "api_secret" if by_key else "auth_token": account.secret,
+        "base_url": base_url,
+        "concurrency": account.concurrency,
+    }
 
 
 def without_settings(environ: Mapping[str, str]) -> dict[str, str]:

@@ -9,7 +9,7 @@ import secrets
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from services.local.processes import ServerError, free_port, require_free_port
 
@@ -46,32 +46,32 @@ class Home:
         self._ports = directory / "ports.json"
         self._running = directory / "running.json"
 
-    def hold(self) -> IO[str] | None:
-        """Take the directory for this process until the file is closed; None if it is taken.
+    def hold(self) -> bool:
+        """Take the directory for this process until it ends; false if another one has it.
 
-        The lock is the kernel's, so it goes with the process, however that ends.
+        The lock is the kernel's: it goes with the process, however that ends.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
-        file = self._lock.open("a+", encoding="utf-8")
+        # A bare descriptor: a file object would be closed, and the lock gone, before the process is.
+        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o644)
         # `holder` of another process has it for an instant: that is no reason to give up.
         deadline = time.monotonic() + _HOLD_SECONDS
-        while not _locked(file, fcntl.LOCK_EX):
+        while not _locked(descriptor, fcntl.LOCK_EX):
             if time.monotonic() > deadline:
-                file.close()
-                return None
+                os.close(descriptor)
+                return False
             time.sleep(_POLL_SECONDS)
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+        os.truncate(descriptor, 0)
+        os.write(descriptor, str(os.getpid()).encode())
         self._running.unlink(missing_ok=True)
-        return file
+        return True
 
     def holder(self) -> int | None:
         """Process id of who holds the directory, or None."""
         if not self._lock.exists():
             return None
         with self._lock.open(encoding="utf-8") as file:
-            if _locked(file, fcntl.LOCK_SH):
+            if _locked(file.fileno(), fcntl.LOCK_SH):
                 return None
             # Held, but its id not written yet: as good as a moment earlier.
             return int(file.read() or 0) or None
@@ -103,9 +103,9 @@ class Home:
         return running
 
 
-def _locked(file: IO[str], how: int) -> bool:
+def _locked(descriptor: int, how: int) -> bool:
     try:
-        fcntl.flock(file, how | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

@@ -17,9 +17,15 @@ from types import TracebackType
 from typing import Self
 
 import asyncpg
-from pydantic import SecretStr
 
-from services.local.environment import inherited, own_database, own_kafka, own_twilio
+from services.local.environment import (
+    account_settings,
+    database_url,
+    inherited,
+    own_database,
+    own_kafka,
+    own_twilio,
+)
 from services.local.jars import cache_directory
 from services.local.kafka import KafkaServer
 from services.local.postgres import PostgresServer
@@ -29,7 +35,6 @@ from services.local.twilio.config import SimulatorConfig
 from services.local.twilio.process import TwilioSimulator
 from services.results.migrate import migrate
 from services.runtime.program import FaultError
-from services.runtime.settings import read_secret
 
 _DATABASE = "bulk_lookup"
 _DEFAULT_ACCOUNT = "default"
@@ -208,7 +213,7 @@ class Stack:
     async def _prepare_database(self) -> str:
         """Bring the schema up to date, the first time in a new database; gives its URL."""
         if self.postgres is None:
-            url = _given_url(self.plan.environ)
+            url = database_url(self.plan.environ)
         else:
             connection = await asyncpg.connect(self.postgres.url())
             try:
@@ -226,7 +231,7 @@ class Stack:
             raise FaultError(f"DATABASE_URL: PostgreSQL does not answer: {error}") from error
         return url
 
-    def _environ(self, database_url: str) -> dict[str, str]:
+    def _environ(self, url: str) -> dict[str, str]:
         plan = self.plan
         environ = inherited(
             plan.environ,
@@ -237,40 +242,21 @@ class Stack:
         if self.kafka is not None:
             environ["KAFKA_BOOTSTRAP_SERVERS"] = self.kafka.bootstrap_servers
         if self.postgres is not None:
-            environ["DATABASE_URL"] = database_url
+            environ["DATABASE_URL"] = url
         if self.simulator is not None:
             environ |= self._simulated_accounts(self.simulator)
         return environ | dict(plan.settings)
 
     def _simulated_accounts(self, simulator: TwilioSimulator) -> dict[str, str]:
         """Settings of the simulator's accounts: `default` by name, the others by a file."""
-        settings: dict[str, str] = {}
-        others: dict[str, dict[str, str | int]] = {}
-        for account in simulator.config.accounts:
-            key, secret = (
-                ("api_key", "api_secret")
-                if account.sid.startswith("SK")
-                else ("account_sid", "auth_token")
-            )
-            values: dict[str, str | int] = {
-                key: account.sid,
-                secret: account.secret,
-                "base_url": simulator.base_url,
-                "concurrency": account.concurrency,
-            }
-            if account.name == _DEFAULT_ACCOUNT:
-                settings |= {f"TWILIO_{name.upper()}": str(v) for name, v in values.items()}
-            else:
-                others[account.name] = values
-        if others:
+        accounts = {
+            account.name: account_settings(account, simulator.base_url)
+            for account in simulator.config.accounts
+        }
+        own = accounts.pop(_DEFAULT_ACCOUNT, {})
+        settings = {f"TWILIO_{name.upper()}": str(value) for name, value in own.items()}
+        if accounts:
             file = self.directory / "twilio-accounts.json"
-            file.write_text(json.dumps(others), encoding="utf-8")
+            file.write_text(json.dumps(accounts), encoding="utf-8")
             settings["TWILIO_ACCOUNTS_FILE"] = str(file)
         return settings
-
-
-def _given_url(environ: Mapping[str, str]) -> str:
-    """DATABASE_URL, by itself or from its file; `SettingsError` if the file cannot be read."""
-    file = environ.get("DATABASE_URL_FILE")
-    url = read_secret(SecretStr(environ.get("DATABASE_URL", "")), Path(file) if file else None)
-    return url or ""

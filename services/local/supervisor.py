@@ -37,12 +37,10 @@ def main() -> int:
     arguments = parser.parse_args()
     configure_logging("supervisor", "error")
     home = Home(arguments.home)
-    lock = home.hold()
-    if lock is None:
+    if not home.hold():
         _say("Another process holds the directory")
         return _TAKEN
-    with lock:
-        return _supervise(home, real_twilio=arguments.real_twilio)
+    return _supervise(home, real_twilio=arguments.real_twilio)
 
 
 def _supervise(home: Home, *, real_twilio: bool) -> int:
