@@ -10,15 +10,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+import asyncpg
+
 from services.contracts.messages import Contact, RejectedContact
 from services.results import request_table as table
 from services.results.records import Letter, Taken
-from services.results.rows import AnswerKey, Folded, fold
+from services.results.rows import AnswerKey, Folded, Place, Progress, Sighting, fold
 from services.runtime.database import Pool
 
 #: A topic and a partition's number; aiokafka's TopicPartition is one.
 Partition = tuple[str, int]
 _UNDECODABLE = "undecodable"
+#: What a value raises that PostgreSQL, or the way to it, does not take. Trouble with the
+#: connection is never among these: no record may be blamed for that.
+_OF_THE_RECORDS = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    ValueError,
+    ArithmeticError,
+)
 
 _PLACES = """
 SELECT topic, partition, next_offset
@@ -79,6 +89,10 @@ class StalePlaceError(Exception):
     """Somebody else has stored records of these partitions; nothing was stored now."""
 
 
+class UnstorableError(Exception):
+    """A record of the batch is at fault, or our own code is on it; its cause says how."""
+
+
 @dataclass(frozen=True, slots=True)
 class Move:
     """A partition's place before and after a batch."""
@@ -122,30 +136,48 @@ class Store:
 
         Raises:
             StalePlaceError: A partition is not where `moves` expects it.
+            UnstorableError: One of the records cannot be stored, whenever it is tried.
         """
-        sightings = [(t.place, seen) for t in taken if (seen := t.sighting) is not None]
+        sightings = _sightings(taken)
         ids = {seen.contact.request_id for _, seen in sightings}
-        async with (
-            self._pool.acquire() as connection,
-            connection.transaction(isolation="read_committed"),
-        ):
-            await _move(connection, moves)
-            stored = await table.lock(connection, ids) if ids else {}
-            folded = fold(stored, sightings)
-            added = await table.insert(connection, folded.new)
-            if met := folded.new.keys() - added:
-                # What was added above stays new: it was not among the stored ones.
-                stored |= await table.lock(connection, met)
-                folded = fold(stored, sightings)
-            await table.update(connection, folded.changed)
-            await table.add_history(connection, folded.history)
-            await _add_jobs(connection, [contact for contact, _ in folded.new.values()])
-            await _add_answers(connection, folded)
-            await _add_letters(connection, taken)
-            for job_id in await _add_rejected(connection, taken):
-                folded.counts[job_id, "rejected"] += 1
-            await table.add_counts(connection, folded.counts)
+        try:
+            async with (
+                self._pool.acquire() as connection,
+                connection.transaction(isolation="read_committed"),
+            ):
+                await _move(connection, moves)
+                stored = await table.lock(connection, ids) if ids else {}
+                folded = _fold(stored, sightings)
+                added = await table.insert(connection, folded.new)
+                if met := folded.new.keys() - added:
+                    # What was added above stays new: it was not among the stored ones.
+                    stored |= await table.lock(connection, met)
+                    folded = _fold(stored, sightings)
+                await table.update(connection, folded.changed)
+                await table.add_history(connection, folded.history)
+                await _add_jobs(connection, [contact for contact, _ in folded.new.values()])
+                await _add_answers(connection, folded)
+                await _add_letters(connection, taken)
+                for job_id in await _add_rejected(connection, taken):
+                    folded.counts[job_id, "rejected"] += 1
+                await table.add_counts(connection, folded.counts)
+        except _OF_THE_RECORDS as error:
+            raise UnstorableError from error
         return folded
+
+
+def _sightings(taken: Sequence[Taken]) -> list[tuple[Place, Sighting]]:
+    try:
+        return [(t.place, seen) for t in taken if (seen := t.sighting) is not None]
+    except Exception as error:
+        raise UnstorableError from error
+
+
+def _fold(stored: Mapping[UUID, Progress], sightings: Sequence[tuple[Place, Sighting]]) -> Folded:
+    try:
+        return fold(stored, sightings)
+    except Exception as error:
+        raise UnstorableError from error
 
 
 async def _move(connection: table.Connection, moves: Mapping[Partition, Move]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from services.contracts.topics import Topics
 from services.results.places import Places
 from services.results.records import Letter, Reader, Taken, left_to_others, readers
 from services.results.rows import Folded, Place
-from services.results.store import Partition, StalePlaceError, Store
+from services.results.store import Partition, StalePlaceError, Store, UnstorableError
 from services.runtime.database import UNAVAILABLE
 from services.runtime.health import Readiness
 from services.runtime.kafka import Publisher
@@ -113,6 +114,11 @@ class Writer:
             except UNAVAILABLE as error:
                 self._unavailable(error)
                 await asyncio.sleep(_RETRY_AFTER)
+            except asyncpg.PostgresError as error:
+                raise FaultError(
+                    f"PostgreSQL refuses what results does ({type(error).__name__}: "
+                    f"{error.args[0]}): run `bulk-lookup migrate` and check the role's rights"
+                ) from error
 
     async def step(self) -> None:
         """Take what there is and store it.
@@ -120,6 +126,7 @@ class Writer:
         Raises:
             StalePlaceError: Another process has stored it.
             KafkaError: Kafka is away.
+            PostgresError: PostgreSQL refuses what no record is to blame for.
             FaultError: It cannot go on.
         """
         await self._places.settle()
@@ -151,12 +158,8 @@ class Writer:
         """Store a batch; if it cannot be, store its halves, down to the record at fault."""
         try:
             await self._write(batch.taken)
-        except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
-            fault: Exception = error
-        except (FaultError, StalePlaceError):
-            raise
-        except Exception as error:  # noqa: BLE001 - our own fault on a record must not stop the rest
-            fault = error
+        except UnstorableError as error:
+            fault = error.__cause__ or error
         else:
             self._faults_in_a_row = 0
             return
@@ -167,7 +170,7 @@ class Writer:
         passed = await self._faulty(batch.records[0], batch.taken[0].place, fault)
         await self._write([passed])
 
-    async def _faulty(self, record: ConsumerRecord, place: Place, fault: Exception) -> Taken:
+    async def _faulty(self, record: ConsumerRecord, place: Place, fault: BaseException) -> Taken:
         """What is stored in place of a record on which our own code failed."""
         self._faults_in_a_row += 1
         if self._faults_in_a_row > _MOST_FAULTS:
@@ -176,9 +179,16 @@ class Writer:
                 f"({type(fault).__name__}): this release is at fault, or the schema; nothing more "
                 "is passed over"
             ) from fault
-        # The fault's own text may quote what the record holds.
+        # The fault's own text may quote what the record holds: it is said nowhere.
         detail = f"results could not store it: {type(fault).__name__}"
-        log.error("a record cannot be stored", topic=record.topic, exc_info=fault)
+        log.error(
+            "a record cannot be stored",
+            fault=type(fault).__name__,
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            where=traceback.format_tb(fault.__traceback__),
+        )
         if record.topic == self._topics.dead_letters.name:
             return Taken(place, Letter(record.value, None, detail))
         await self._bury(record, "internal-error", detail)
@@ -225,13 +235,6 @@ class Writer:
             except UNAVAILABLE as error:
                 self._unavailable(error)
                 await asyncio.sleep(_RETRY_AFTER)
-            except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError):
-                raise
-            except asyncpg.PostgresError as error:
-                raise FaultError(
-                    f"PostgreSQL refuses what results writes ({type(error).__name__}: "
-                    f"{error.args[0]}): run `bulk-lookup migrate` and check the role's rights"
-                ) from error
             else:
                 self._readiness.met("postgresql")
                 RESULTS_BATCH_DURATION.observe(time.perf_counter() - started)

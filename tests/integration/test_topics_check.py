@@ -40,6 +40,10 @@ async def make(admin: AIOKafkaAdminClient, *topics: Topic) -> None:
     await admin.create_topics(
         [NewTopic(topic.name, topic.partitions, 1, topic_configs=topic.config) for topic in topics]
     )
+    # A broker tells of topics a moment after they were made.
+    async with asyncio.timeout(30):
+        while 0 in (await partitions(admin, topics)).values():
+            await asyncio.sleep(0.05)
 
 
 async def test_missing_topics_are_made(

@@ -13,7 +13,7 @@ from services.contracts.messages import Message
 from services.contracts.packages import Package
 from services.results.records import Taken
 from services.results.rows import Place
-from services.results.store import Move, Partition, StalePlaceError, Store
+from services.results.store import Move, Partition, StalePlaceError, Store, UnstorableError
 from services.runtime.database import Pool
 from tests.integration.results.made import (
     AT,
@@ -168,7 +168,7 @@ async def test_a_failing_transaction_leaves_nothing(store: Store, pool: Pool) ->
     too_large = rejected().model_copy(update={"row": 2**80})
     hostile = Taken(Place("contacts.rejected", 0, 0, AT), too_large)
     batch = [*taken("contacts", request()), hostile]
-    with pytest.raises(asyncpg.DataError):
+    with pytest.raises(UnstorableError):
         await write(store, batch)
     assert await everything(pool) == before
 

@@ -1,8 +1,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager
+from itertools import repeat
 from typing import Any
 from uuid import UUID
 
@@ -12,9 +21,11 @@ from aiokafka.structs import TopicPartition
 
 from services.contracts.codec import encode
 from services.contracts.messages import Contact, DeadLetter, Message
-from services.results.places import PlaceOutsideLogError, Places, check_place
-from services.results.store import Store
-from services.results.writer import Writer, stamp
+from services.results.places import PlaceOutsideLogError, Places
+from services.results.records import Taken
+from services.results.rows import Folded
+from services.results.store import Move, Partition, StalePlaceError, Store, UnstorableError
+from services.results.writer import Writer
 from services.runtime.database import Pool, open_pool
 from services.runtime.health import Readiness
 from services.runtime.kafka import Publisher, make_consumer, partition_of
@@ -24,7 +35,7 @@ from services.runtime.settings import DatabaseSettings, ProgramSettings
 from tests.integration.results.made import AT, JOB, letter, rejected, request, result
 
 PARTITIONS = 3
-Running = Callable[[], Any]
+Running = Callable[..., Any]
 
 
 @pytest.fixture
@@ -81,13 +92,13 @@ def writing(database: DatabaseSettings, settings: ProgramSettings, publisher: Pu
     """Runs a writer of its own while the context lasts; yields its task."""
 
     @asynccontextmanager
-    async def run(pool: Pool | None = None) -> AsyncIterator[asyncio.Task[None]]:
-        opened = pool or await open_pool(database, "results", Readiness(), Stop())
+    async def run(make_store: Callable[[Pool], Store] = Store) -> AsyncIterator[asyncio.Task[None]]:
+        opened = await open_pool(database, "results", Readiness(), Stop())
         consumer = make_consumer(
             settings, group_id=f"{settings.kafka_topic_prefix}results", heartbeat_interval_ms=300
         )
         await consumer.start()
-        store, readiness = Store(opened), Readiness()
+        store, readiness = make_store(opened), Readiness()
         writer = Writer(
             consumer=consumer,
             places=Places(consumer, store, readiness),
@@ -104,8 +115,7 @@ def writing(database: DatabaseSettings, settings: ProgramSettings, publisher: Pu
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
             await consumer.stop()
-            if pool is None:
-                await opened.close()
+            await opened.close()
 
     return run
 
@@ -307,27 +317,61 @@ async def test_a_standstill_of_postgresql_skips_nothing(
     assert await look.fetchval("SELECT count(*) FROM history") == count
 
 
-@pytest.mark.parametrize("stored", [5, 7, 9])
-def test_a_place_in_the_log_is_right(stored: int) -> None:
-    """Anything from the first record to the end is a place, the end of an empty log too."""
-    check_place(("contacts", 0), stored, 5, 9)
-    check_place(("contacts", 0), stored, stored, stored)
+class Troubled(Store):
+    """Fails as it is told to, before it stores what a record says."""
+
+    def __init__(self, pool: Pool, troubles: Iterator[Exception]) -> None:
+        super().__init__(pool)
+        self._troubles = troubles
+
+    async def write(self, taken: Sequence[Taken], moves: Mapping[Partition, Move]) -> Folded:
+        if any(record.said is not None for record in taken):
+            for trouble in self._troubles:
+                raise trouble
+        return await super().write(taken, moves)
 
 
 @pytest.mark.parametrize(
-    ("stored", "told"), [(4, "no longer has the records 4 to 4"), (10, "log ends at 9")]
+    "trouble",
+    [
+        asyncpg.InternalClientError("cannot switch to state 15"),
+        asyncpg.InterfaceError("connection is closed"),
+        asyncpg.ConnectionDoesNotExistError("connection was closed"),
+        asyncpg.DeadlockDetectedError("deadlock detected"),
+        OSError("network is unreachable"),
+        TimeoutError(),
+        StalePlaceError(),
+    ],
+    ids=lambda trouble: type(trouble).__name__,
 )
-def test_a_place_outside_says_the_way_out(stored: int, told: str) -> None:
-    """Before the log's start records are lost, beyond its end the topic is another one."""
-    with pytest.raises(PlaceOutsideLogError, match=told) as raised:
-        check_place(("contacts", 3), stored, 5, 9)
-    assert "SET next_offset = 5 WHERE topic = 'contacts' AND partition = 3" in str(raised.value)
+async def test_no_record_is_blamed_for_the_connection(
+    log: Log, writing: Running, look: asyncpg.Connection, trouble: Exception
+) -> None:
+    """Trouble with PostgreSQL is waited out: everything is stored, nothing is a dead letter."""
+    await log.append("contacts", request(1), request(2))
+    async with writing(lambda pool: Troubled(pool, iter([trouble]))) as task:
+        await until(counters_are(look, pending=2), task)
+    assert await look.fetchval("SELECT count(*) FROM dead_letters") == 0
+    assert await look.fetchval("SELECT count(*) FROM history") == 2
 
 
-@pytest.mark.parametrize("milliseconds", [-1, 10**18])
-def test_a_stamp_that_is_no_time_stops_nothing(milliseconds: int) -> None:
-    """A record's timestamp is what its producer wrote, sane or not."""
-    assert stamp(milliseconds).year in {1969, 1970}
+async def test_a_fault_on_every_record_stops_it(
+    log: Log, writing: Running, look: asyncpg.Connection
+) -> None:
+    """When no record can be stored the release is at fault: it ends, with few dead letters."""
+    await log.append("contacts", *(request(n) for n in range(1, 100)))
+    async with writing(lambda pool: Troubled(pool, repeat(UnstorableError()))) as task:
+        with pytest.raises(FaultError, match="this release is at fault"):
+            await task
+    assert await look.fetchval("SELECT count(*) FROM requests") == 0
+
+
+async def test_a_schema_that_is_missing_is_said(writing: Running, look: asyncpg.Connection) -> None:
+    """What PostgreSQL refuses for good ends the program with the way out."""
+    await look.execute("ALTER TABLE stored_offsets RENAME TO elsewhere")
+    async with writing() as task:
+        with pytest.raises(FaultError, match="bulk-lookup migrate"):
+            await task
 
 
 def counters_at_least(look: asyncpg.Connection, wanted: int) -> Callable[[], Awaitable[bool]]:

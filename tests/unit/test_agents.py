@@ -1,0 +1,284 @@
+"""What lookup does with one record, with everything outside replaced by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, NamedTuple, cast
+from uuid import UUID
+
+import pytest
+
+from services.contracts.codec import encode
+from services.contracts.messages import DeadLetter, LookupRequest, LookupResult
+from services.contracts.packages import Answer, Answers, Package
+from services.contracts.topics import topic_table
+from services.contracts.turns import Row, State
+from services.lookup.accounts import Account
+from services.lookup.agents import Agents
+from services.lookup.classify import Problem, Reading
+from services.lookup.codes import Class
+from services.lookup.flights import Flights
+from services.lookup.intake import Taken
+from services.lookup.lease import Lease
+from services.lookup.memory import Memory
+from services.lookup.outlet import Outlet
+from services.lookup.pace import Limiter
+from services.lookup.paid import Known, PaidCheck
+from services.lookup.route import Policy
+from services.lookup.twilio import TwilioClient
+from services.runtime.control_topic import ControlTopic
+from services.runtime.kafka import Publisher
+from services.runtime.program import FaultError
+
+NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+TOPICS = topic_table()
+PHONE = "+14155550100"
+BASIC, LINE = Package.BASIC, Package.LINE_TYPE_INTELLIGENCE
+TEMPORARY = Problem(None, Class.TRANSIENT, "unavailable", "Away.", code=20503)
+REFUSED = Problem(None, Class.ACCOUNT_STOP, "credentials-refused", "Refused.", code=20003)
+
+
+class Place(NamedTuple):
+    topic: str
+    partition: int
+
+
+def request(number: int = 1, **fields: Any) -> LookupRequest:
+    whole: dict[str, Any] = {
+        "request_id": UUID(int=number),
+        "job_id": UUID(int=99),
+        "source": "test",
+        "account": "main",
+        "phone": PHONE,
+        "packages": (BASIC, LINE),
+        "accepted_at": NOW,
+    }
+    return LookupRequest.model_validate(whole | fields)
+
+
+def taken(value: bytes, partition: int = 7) -> Taken:
+    message = SimpleNamespace(
+        tp=Place("contacts", partition),
+        offset=3,
+        key=PHONE.encode(),
+        value=value,
+        headers=(),
+        timestamp=NOW.timestamp(),
+    )
+    return Taken(SimpleNamespace(message=message))
+
+
+def answered() -> Answers:
+    answer = Answer(status="ok", data={"valid": True}, looked_up_at=datetime.now(UTC))
+    return {BASIC: answer, LINE: answer}
+
+
+class World:
+    """All that is outside of lookup, and what it was asked and told."""
+
+    def __init__(self) -> None:
+        self.row: Row | None = None
+        self.problem: Problem | None = None
+        self.on_send: Callable[[], None] = lambda: None
+        self.fault: Exception | None = None
+        self.asked: list[str] = []
+        self.kafka_answers = asyncio.Event()
+        self.kafka_answers.set()
+        #: Topic, partition and value of each record.
+        self.written: list[tuple[str, int, bytes]] = []
+        self.held: frozenset[str] = frozenset()
+
+    async def known(self, _: LookupRequest) -> Known:
+        return Known(self.row, {})
+
+    async def call(
+        self,
+        _: str,
+        phone: str,
+        packages: Collection[Package],
+        *,
+        before_send: Callable[[], object],
+        generation: int,
+        turn: int,
+    ) -> Reading:
+        del generation, turn
+        self.on_send()
+        before_send()
+        self.asked.append(phone)
+        await asyncio.sleep(0)
+        if self.fault is not None:
+            raise self.fault
+        if self.problem is not None:
+            return Reading(frozenset(packages), {}, (self.problem,))
+        return Reading(frozenset(packages), answered())
+
+    async def publish(
+        self, topic: str, value: bytes, *, key: bytes, partition: int, headers: Any = None
+    ) -> Any:
+        del key, headers
+        await self.kafka_answers.wait()
+        self.written.append((topic, partition, value))
+        return SimpleNamespace(offset=len(self.written))
+
+    async def set(self, key: str, *, held: bool, why: str, by: str) -> None:
+        del why, by
+        self.held = self.held | {key} if held else self.held - {key}
+
+    async def changed(self) -> None:
+        await asyncio.Event().wait()
+
+
+def agents(
+    world: World, *, lease: Lease | None = None, accounts: tuple[str, ...] = ("main", "other")
+) -> Agents:
+    if lease is None:
+        lease = Lease(10)
+        lease.renew(time.monotonic())
+    memory = Memory(100)
+    publisher = cast("Publisher", SimpleNamespace(publish=world.publish))
+    return Agents(
+        accounts={name: cast("Account", SimpleNamespace(name=name)) for name in accounts},
+        limiters={name: Limiter(1) for name in accounts},
+        client=cast("TwilioClient", SimpleNamespace(ask=world.call)),
+        policy=Policy((timedelta(seconds=15),)),
+        paid=cast("PaidCheck", SimpleNamespace(ask=world.known)),
+        memory=memory,
+        flights=Flights(),
+        lease=lease,
+        control=cast("ControlTopic", world),
+        outlet=Outlet(publisher, TOPICS, memory),
+    )
+
+
+async def settle() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def test_an_outcome_goes_to_the_partition_of_its_record() -> None:
+    """One record says what came of a contact, on the partition number that it was taken from."""
+    world = World()
+    await agents(world).handle(taken(encode(request()), partition=7))
+    ((topic, partition, value),) = world.written
+    assert (topic, partition) == ("lookup.results", 7)
+    assert LookupResult.model_validate_json(value).answers.keys() == {BASIC, LINE}
+
+
+async def test_calls_stop_when_kafka_does() -> None:
+    """A call whose outcome is not acknowledged stays in flight: the next one is not made."""
+    world = World()
+    world.kafka_answers.clear()
+    handle = agents(world).handle
+    work = [
+        asyncio.create_task(handle(taken(encode(request(n, phone=f"+1415555010{n}")))))
+        for n in (1, 2)
+    ]
+    await settle()
+    assert len(world.asked) == 1
+    world.kafka_answers.set()
+    await asyncio.gather(*work)
+    assert len(world.asked) == 2
+
+
+async def test_the_second_request_for_a_number_takes_the_firsts_answer() -> None:
+    """PostgreSQL knows nothing of either, yet one call is made: the check comes after the flight."""
+    world = World()
+    handle = agents(world).handle
+    await asyncio.gather(*(handle(taken(encode(request(n)))) for n in (1, 2)))
+    assert world.asked == [PHONE]
+    first, second = (LookupResult.model_validate_json(value) for _, _, value in world.written)
+    assert [first.answers[LINE].reused, second.answers[LINE].reused] == [False, True]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [Row(State.COMPLETED), Row(State.RETRYING), Row(State.PENDING, turn=2), Row(State.ERASED)],
+)
+async def test_a_turn_that_has_ended_is_dropped(row: Row) -> None:
+    """A record that comes again after its turn ended makes no call and no record."""
+    world = World()
+    world.row = row
+    await agents(world).handle(taken(encode(request())))
+    assert (world.asked, world.written) == ([], [])
+
+
+async def test_a_process_that_lost_its_lease_sends_nothing() -> None:
+    """Right before the bytes the lease is over: nothing is sent until a heartbeat succeeds."""
+    world, lease = World(), Lease(10)
+    record = taken(encode(request()))
+    work = asyncio.create_task(agents(world, lease=lease).handle(record))
+    await settle()
+    assert (world.asked, record.sent_at) == ([], None)
+    lease.renew(time.monotonic())
+    await work
+    assert world.asked == [PHONE]
+
+
+async def test_account_trouble_holds_and_burns_nothing() -> None:
+    """Refused credentials stop the account and hold the request, in its turn, without an attempt."""
+    world = World()
+    world.problem = REFUSED
+    await agents(world).handle(taken(encode(request())))
+    ((topic, _, value),) = world.written
+    held = LookupRequest.model_validate_json(value)
+    assert topic == "lookup.parked"
+    assert (held.turn, held.attempts, held.waits_for) == (1, 0, ("account:main:refused",))
+    assert world.held == {"account:main:refused"}
+
+
+async def test_with_every_account_stopped_nothing_is_written() -> None:
+    """What was taken waits in front of the call, so that nothing more is taken."""
+    world = World()
+    world.held = frozenset({"account:main:person"})
+    work = asyncio.create_task(agents(world, accounts=("main",)).handle(taken(encode(request()))))
+    await settle()
+    assert (world.asked, world.written, work.done()) == ([], [], False)
+    work.cancel()
+    await asyncio.gather(work, return_exceptions=True)
+
+
+async def test_a_retry_carries_the_next_turn() -> None:
+    """What failed for its own sake goes to a retry topic, its attempt counted."""
+    world = World()
+    world.problem = TEMPORARY
+    await agents(world).handle(taken(encode(request())))
+    ((topic, _, value),) = world.written
+    following = LookupRequest.model_validate_json(value)
+    assert (topic, following.turn, following.attempts) == ("lookup.retry.15s", 2, 1)
+
+
+async def test_a_fault_of_our_own_is_a_dead_letter_with_what_was_paid() -> None:
+    """A record on which our code fails keeps its bytes and answers, and stops nothing."""
+    world = World()
+    world.fault = RuntimeError("a bug")
+    paid = {BASIC: answered()[BASIC]}
+    record = taken(encode(request(answers=paid, turn=2)))
+    await agents(world).handle(record)
+    ((topic, _, value),) = world.written
+    letter = DeadLetter.model_validate_json(value)
+    assert (topic, letter.reason) == ("lookup.dead-letters", "internal-error")
+    assert letter.original_value == record.value
+    assert letter.request is not None
+    assert letter.request.answers == paid
+
+
+async def test_bytes_that_are_no_request_are_a_dead_letter() -> None:
+    """What does not decode is kept as it was."""
+    world = World()
+    await agents(world).handle(taken(b"\xff garbage"))
+    ((_, _, value),) = world.written
+    letter = DeadLetter.model_validate_json(value)
+    assert (letter.reason, letter.original_value) == ("undecodable", b"\xff garbage")
+
+
+async def test_a_newer_version_stops_the_program() -> None:
+    """A request of a version to come is no dead letter: the program ends and says what to do."""
+    world = World()
+    newer = encode(request()).replace(b"lookup-request/1", b"lookup-request/2")
+    with pytest.raises(FaultError, match="upgrade it first"):
+        await agents(world).handle(taken(newer))
+    assert world.written == []

@@ -1,0 +1,127 @@
+"""Faust's consumer without a broker: what it commits, when it drains, what it may fetch.
+
+Each rule is one that Faust 0.15.3 breaks by itself, with records lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import pytest
+from aiokafka.structs import TopicPartition
+from faust.transport import consumer as faust_consumer
+
+from services.lookup.app import make_faust_app
+from services.lookup.consumer import Consumer, Parts
+from services.lookup.intake import Intake, Taken
+from services.lookup.lease import Lease
+from services.lookup.settings import LookupSettings
+
+ONE, TWO = TopicPartition("contacts", 1), TopicPartition("contacts", 2)
+GENERATION = 5
+
+
+class Told:
+    """The consumer under test, and what it did, in order."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.events: list[str] = []
+        self.committed: list[Mapping[Any, int]] = []
+        self.commits_succeed = True
+        self.flowing: set[TopicPartition] = set()
+        intake = Intake(self.never, slots=4, drain_limit=1, on_fault=lambda _: None)
+        parts = Parts(
+            intake,
+            Lease(10),
+            lambda partitions, generation: self.events.append(
+                f"assigned {sorted(partitions)} in {generation}"
+            ),
+            lambda: self.events.append("told of revocation"),
+        )
+        app = make_faust_app(LookupSettings(), parts, slots=4)
+        monkeypatch.setattr(type(app), "consumer_generation_id", GENERATION, raising=False)
+        self.consumer: Consumer = app.consumer
+        monkeypatch.setattr(self.consumer, "_commit", self.commit)
+        monkeypatch.setattr(self.consumer, "assignment", lambda: {ONE, TWO})
+
+    async def never(self, _: Taken) -> None:
+        raise AssertionError("no record is taken here")
+
+    async def commit(self, offsets: Mapping[Any, int]) -> bool:
+        self.committed.append(dict(offsets))
+        return self.commits_succeed
+
+
+@pytest.fixture
+async def told(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Told]:
+    told = Told(monkeypatch)
+    yield told
+    # The thread that it is for was never started, and so never closed it.
+    told.consumer._thread.thread_loop.close()
+
+
+async def test_only_what_the_intake_is_done_with_is_committed(told: Told) -> None:
+    """Faust's own book of acknowledgements, which jumps over holes, is never asked."""
+    consumer = told.consumer
+    consumer._acked[ONE] = [7, 8, 9]
+    consumer._acked_index[ONE] = {7, 8, 9}
+    assert not await consumer.force_commit()
+    consumer.intake.done_up_to[ONE] = 4
+    assert await consumer.force_commit()
+    assert told.committed == [{ONE: 4}]
+
+
+async def test_a_commit_counts_once_the_broker_confirmed_it(told: Told) -> None:
+    """One that failed is tried again with the next; one that succeeded is not repeated."""
+    consumer = told.consumer
+    consumer.intake.done_up_to[ONE] = 4
+    told.commits_succeed = False
+    assert not await consumer.force_commit()
+    assert (consumer.uncommitted(), consumer.confirmed) == ({ONE: 4}, {})
+    told.commits_succeed = True
+    assert await consumer.force_commit()
+    assert not await consumer.force_commit()
+    assert (consumer.uncommitted(), consumer.confirmed) == ({}, {ONE: 4})
+    assert told.committed == [{ONE: 4}, {ONE: 4}]
+
+
+async def test_a_revocation_drains_before_faust_forgets(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was done is committed while Faust still has the partitions."""
+
+    async def forget(_: Consumer, __: set[TopicPartition]) -> None:
+        told.events.append(f"faust forgets after {len(told.committed)} commits")
+
+    monkeypatch.setattr(faust_consumer.Consumer, "on_partitions_revoked", forget)
+    told.consumer.intake.done_up_to[ONE] = 4
+    await told.consumer.on_partitions_revoked({ONE, TWO})
+    assert told.events == ["told of revocation", "faust forgets after 1 commits"]
+    assert told.committed == [{ONE: 4}]
+
+
+async def test_a_partition_flows_only_once_it_is_released(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither an assignment nor Faust's resuming of everything opens a barred partition."""
+
+    async def assigned(_: Consumer, __: set[TopicPartition], ___: int = 0) -> None:
+        return
+
+    monkeypatch.setattr(faust_consumer.Consumer, "on_partitions_assigned", assigned)
+    monkeypatch.setattr(
+        faust_consumer.Consumer, "resume_partitions", lambda _, tps: told.flowing.update(tps)
+    )
+    consumer = told.consumer
+    await consumer.on_partitions_assigned({ONE, TWO}, GENERATION)
+    assert told.events == [f"assigned [1, 2] in {GENERATION}"]
+
+    consumer.release(1, GENERATION)  # before Faust has seeked: not yet
+    assert told.flowing == set()
+    consumer.resume_partitions({ONE, TWO})
+    assert told.flowing == {ONE}
+    consumer.release(2, GENERATION - 1)  # the barrier of an assignment that is gone
+    assert told.flowing == {ONE}
+    consumer.release(2, GENERATION)
+    assert told.flowing == {ONE, TWO}

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import pytest
+
+from services.results.places import PlaceOutsideLogError, check_place
+from services.results.writer import stamp
+
+
+@pytest.mark.parametrize("stored", [5, 7, 9])
+def test_a_place_in_the_log_is_right(stored: int) -> None:
+    """Anything from the first record to the end is a place, the end of an empty log too."""
+    check_place(("contacts", 0), stored, 5, 9)
+    check_place(("contacts", 0), stored, stored, stored)
+
+
+@pytest.mark.parametrize(
+    ("stored", "told"), [(4, "no longer has the records 4 to 4"), (10, "log ends at 9")]
+)
+def test_a_place_outside_says_the_way_out(stored: int, told: str) -> None:
+    """Before the log's start records are lost, beyond its end the topic is another one."""
+    with pytest.raises(PlaceOutsideLogError, match=told) as raised:
+        check_place(("contacts", 3), stored, 5, 9)
+    assert "SET next_offset = 5 WHERE topic = 'contacts' AND partition = 3" in str(raised.value)
+
+
+@pytest.mark.parametrize("milliseconds", [-1, 10**18])
+def test_a_stamp_that_is_no_time_stops_nothing(milliseconds: int) -> None:
+    """A record's timestamp is what its producer wrote, sane or not."""
+    assert stamp(milliseconds).year in {1969, 1970}
