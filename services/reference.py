@@ -30,6 +30,9 @@ from services.contracts.messages import (
 from services.contracts.packages import Answer
 from services.contracts.topics import Topic, delay_name, topic_table
 from services.ingest.settings import IngestSettings
+from services.lookup.scheduler import SchedulerSettings
+from services.lookup.settings import LookupSettings
+from services.results.settings import ResultsSettings
 from services.runtime.metrics import ALL, TABLE
 from services.runtime.settings import ProgramSettings
 
@@ -37,6 +40,9 @@ DIRECTORY = Path(__file__).parent.parent / "docs" / "reference"
 #: The programs, and what each can be told.
 PROGRAMS: dict[str, type[ProgramSettings]] = {
     "ingest": IngestSettings,
+    "lookup": LookupSettings,
+    "scheduler": SchedulerSettings,
+    "results": ResultsSettings,
 }
 RECORDS = (
     InboundContact,

@@ -60,7 +60,7 @@ def make_api(
     """An application with the health routes, in which everything else needs a token."""
     app = FastAPI(title=title, docs_url="/docs", redoc_url=None, openapi_url="/openapi.json")
     app.include_router(health_router(service, readiness, registry))
-    handle_problems(app)
+    handle_problems(app, readiness)
     app.add_middleware(_Edge, tokens=tokens, duration=_DURATIONS.get(service))
     return app
 

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from services.contracts.masking import mask_text
 from services.runtime.database import UNAVAILABLE
+from services.runtime.health import Readiness
 from services.runtime.logs import get_logger
 
 log = get_logger(__name__)
@@ -19,6 +20,7 @@ log = get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"
 #: Seconds after which a caller may try again when PostgreSQL is away.
 RETRY_AFTER = 5
+_NOT_FOUND = 404
 _TITLES = {
     404: ("not-found", "There is nothing here"),
     405: ("method-not-allowed", "This method is not for this address"),
@@ -109,8 +111,13 @@ def internal_problem() -> Problem:
     )
 
 
-def handle_problems(app: FastAPI) -> None:
-    """Answer every foreseen error with a problem: ours, FastAPI's, and PostgreSQL's absence."""
+def handle_problems(app: FastAPI, readiness: Readiness) -> None:
+    """Answer every foreseen error with a problem: ours, FastAPI's, and PostgreSQL's absence.
+
+    A program listens before it can serve: until `readiness` is whole, what is not there yet
+    is answered as unavailable.
+    """
+    app.state.readiness = readiness
     app.add_exception_handler(Problem, _answer)
     app.add_exception_handler(HTTPException, _answer_framework)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
@@ -131,6 +138,13 @@ async def _answer(request: Request, error: Exception) -> JSONResponse:
 async def _answer_framework(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, HTTPException):
         raise error
+    missing = request.app.state.readiness.missing
+    if error.status_code == _NOT_FOUND and missing:
+        waits = ", ".join(f"{name} ({why})" for name, why in missing.items())
+        detail = f"The service is starting and waits for {waits}. Try again soon."
+        return _respond(
+            request, Problem(503, "starting", "Not ready yet", detail, retry_after=RETRY_AFTER)
+        )
     slug, title = _TITLES.get(error.status_code, ("http", "The request cannot be served"))
     headers = dict(error.headers or {})
     return _respond(

@@ -42,7 +42,7 @@ async def make(admin: AIOKafkaAdminClient, *topics: Topic) -> None:
     )
     # A broker tells of topics a moment after they were made.
     async with asyncio.timeout(30):
-        while 0 in (await partitions(admin, topics)).values():
+        while 0 in (await partitions(admin, topics)).values():  # noqa: ASYNC110 - nothing tells us
             await asyncio.sleep(0.05)
 
 

@@ -33,9 +33,10 @@ def tokens(text: str) -> Tokens:
     return Tokens.from_settings(ApiSettings(api_tokens=SecretStr(text)))
 
 
-def api(accepted: Tokens) -> FastAPI:
+def api(accepted: Tokens, readiness: Readiness | None = None) -> FastAPI:
     """An application with a few routes that go wrong."""
-    app = make_api("ingest", Readiness("kafka"), CollectorRegistry(), accepted, "Test")
+    readiness = readiness or Readiness()
+    app = make_api("ingest", readiness, CollectorRegistry(), accepted, "Test")
 
     @app.get("/v1/me")
     async def me(name: Annotated[str, Depends(caller)]) -> dict[str, str]:
@@ -125,7 +126,7 @@ def test_an_empty_token_file_opens_nothing(tmp_path: Path, content: str) -> None
     ("path", "status"),
     [
         ("/livez", 200),
-        ("/readyz", 503),  # it waits for Kafka
+        ("/readyz", 200),
         ("/version", 200),
         ("/metrics", 200),
         ("/docs", 401),
@@ -222,3 +223,13 @@ async def test_requests_are_measured_by_template(client: httpx.AsyncClient) -> N
         ("/v1/broken", "500"),
     } <= labels
     assert not any(PHONE in route for route, _ in labels)
+
+
+async def test_what_is_not_there_yet_is_unavailable() -> None:
+    """A program that listens before it can serve answers 503 with what it waits for, not 404."""
+    transport = httpx.ASGITransport(app=api(tokens(""), Readiness("kafka")))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as starting:
+        answer = await starting.get("/v1/later")
+        assert (await starting.get("/readyz")).status_code == 503
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert "kafka" in answer.json()["detail"]

@@ -412,11 +412,19 @@ PACKAGE_CLASSES = [
     Class.OTHER_REGION,
     Class.PERMANENT_PACKAGE,
 ]
-answers = st.one_of(
-    st.builds(ok, st.integers(1, 4), valid=st.booleans(), generation=st.integers(0, 1)),
-    st.builds(failed, st.sampled_from([60607, 60620]), generation=st.integers(0, 1)),
-)
-known_answers = st.dictionaries(st.sampled_from(Package), answers)
+
+
+def answers(generations: st.SearchStrategy[int]) -> st.SearchStrategy[Answers]:
+    """Answers and final failures of any packages."""
+    found = st.one_of(
+        st.builds(ok, st.integers(1, 4), valid=st.booleans(), generation=generations),
+        st.builds(failed, st.sampled_from([60607, 60620]), generation=generations),
+    )
+    return st.dictionaries(st.sampled_from(Package), found)
+
+
+#: What a call brings is of the newest generation; what a request brings along, of any.
+brought_answers, known_answers = answers(st.just(1)), answers(st.integers(0, 1))
 package_problems = st.builds(
     problem,
     st.sampled_from(PACKAGE_CLASSES),
@@ -433,7 +441,7 @@ whole_problems = st.builds(
 readings = st.one_of(
     st.builds(reading, whole_problems, retry_after=st.none() | st.floats(0, 3600)),
     st.lists(package_problems, max_size=4).flatmap(
-        lambda problems: known_answers.map(lambda found: reading(*problems, answers=found))
+        lambda problems: brought_answers.map(lambda found: reading(*problems, answers=found))
     ),
 )
 requests = st.builds(
