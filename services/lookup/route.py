@@ -152,7 +152,7 @@ def decide(
         now: UTC.
         policy: How often and how long to try.
         rate_limited_in_a_row: Rate limits of the account that this request met in this
-            turn, one after the other, before this call.
+            turn, one after the other, this call's included.
     """
     call = _whole_call_problem(reading)
     if call is not None and call.klass is Class.RATE_LIMIT:
@@ -176,7 +176,7 @@ def _rate_limited(
     policy: Policy,
     in_a_row: int,
 ) -> Outcome:
-    if in_a_row + 1 < RATE_LIMITED_IN_A_ROW:
+    if in_a_row < RATE_LIMITED_IN_A_ROW:
         return Again(retry_after or 0.0)
     delay = _at_least(policy.retry_delays[0], retry_after, policy)
     return Retry(delay, _next_turn(request, problem.name))

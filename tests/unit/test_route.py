@@ -70,7 +70,7 @@ def reading(
 
 
 def decide(
-    asked: LookupRequest, said: Reading, *, policy: Policy = POLICY, in_a_row: int = 0
+    asked: LookupRequest, said: Reading, *, policy: Policy = POLICY, in_a_row: int = 1
 ) -> Outcome:
     return route.decide(asked, said, now=NOW, policy=policy, rate_limited_in_a_row=in_a_row)
 
@@ -146,7 +146,7 @@ def test_retry_after_picks_the_delay(
 ) -> None:
     """`Retry-After` picks the shortest delay that is long enough, at most the longest."""
     said = reading(problem(klass), retry_after=retry_after)
-    assert retry(decide(request(), said, in_a_row=4)).delay == delay
+    assert retry(decide(request(), said, in_a_row=5)).delay == delay
 
 
 @pytest.mark.parametrize(
@@ -207,16 +207,16 @@ def test_age_ends_only_what_just_failed(klass: Class, *, ends: bool) -> None:
     assert not isinstance(decide(young, said), Dead | Finish)
 
 
-@pytest.mark.parametrize("before", [0, 1, 2, 3])
-def test_rate_limits_go_back_to_the_limiter(before: int) -> None:
+@pytest.mark.parametrize("in_a_row", [1, 2, 3, 4])
+def test_rate_limits_go_back_to_the_limiter(in_a_row: int) -> None:
     """A few rate limits in a row make the same call again, in the same turn."""
     said = reading(problem(Class.RATE_LIMIT), retry_after=2.5)
-    assert decide(request(), said, in_a_row=before) == Again(2.5)
+    assert decide(request(), said, in_a_row=in_a_row) == Again(2.5)
 
 
 def test_the_fifth_rate_limit_in_a_row() -> None:
     """The fifth in a row goes to the shortest retry topic; no attempt is burnt."""
-    again = retry(decide(request(), reading(problem(Class.RATE_LIMIT)), in_a_row=4))
+    again = retry(decide(request(), reading(problem(Class.RATE_LIMIT)), in_a_row=5))
     assert (again.delay, again.request.turn, again.request.attempts) == (SHORT, 4, 0)
     assert again.request.failing_since is None
 
@@ -455,7 +455,7 @@ requests = st.builds(
 policies = st.sampled_from([POLICY, FAIL_POLICY, Policy((SHORT,), max_attempts=1)])
 
 
-@given(asked=requests, said=readings, policy=policies, in_a_row=st.integers(0, 6))
+@given(asked=requests, said=readings, policy=policies, in_a_row=st.integers(1, 7))
 def test_any_reading_has_one_outcome(
     asked: LookupRequest, said: Reading, policy: Policy, in_a_row: int
 ) -> None:
@@ -463,7 +463,7 @@ def test_any_reading_has_one_outcome(
     outcome = decide(asked, said, policy=policy, in_a_row=in_a_row)
     assert outcome == decide(asked, said, policy=policy, in_a_row=in_a_row)
     if isinstance(outcome, Again):
-        assert in_a_row < 4
+        assert in_a_row < 5
         return
     after = outcome.result if isinstance(outcome, Finish) else outcome.request
     classes = {found.klass for found in said.problems}
