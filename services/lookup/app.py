@@ -19,7 +19,7 @@ from services.lookup.accounts import Account, load_accounts
 from services.lookup.agents import Agents
 from services.lookup.assignment import Assignment, watchdog
 from services.lookup.barrier import Barrier, read_ends
-from services.lookup.consumer import Parts, Transport
+from services.lookup.consumer import App, Parts, Transport
 from services.lookup.flights import Flights
 from services.lookup.intake import Intake
 from services.lookup.lease import Lease
@@ -63,7 +63,7 @@ def make_faust_app(settings: LookupSettings, parts: Parts, slots: int) -> faust.
         )
     elif context is not None:
         credentials = faust.SSLCredentials(context)
-    app = faust.App(
+    app = App(
         f"{settings.kafka_topic_prefix}lookup",
         broker=[f"kafka://{server.strip()}" for server in servers],
         broker_credentials=credentials,
@@ -174,6 +174,7 @@ def _build(
         shares={name: (limiters[name], account) for name, account in accounts.items()},
         partitions=partitions,
         readiness=readiness,
+        watch=stop.watch,
     )
     parts = Parts(intake, lease, assignment.assigned, assignment.revoked)
     app = make_faust_app(settings, parts, slots)

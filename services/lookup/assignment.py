@@ -41,7 +41,9 @@ class Assignment:
         shares: Mapping[str, tuple[Limiter, Account]],
         partitions: int,
         readiness: Readiness,
+        watch: Callable[[asyncio.Task[None]], asyncio.Task[None]],
     ) -> None:
+        self._watch = watch
         self._barrier = barrier
         self._paid = paid
         self._ends = ends
@@ -61,7 +63,7 @@ class Assignment:
                 log.warning(
                     "the account's limit is smaller than the number of processes", account=name
                 )
-        self._raising = asyncio.create_task(self._raise(partitions, generation))
+        self._raising = self._watch(asyncio.create_task(self._raise(partitions, generation)))
         self._readiness.met("partitions")
 
     def revoked(self) -> None:

@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import faust
 from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka as driver
@@ -181,6 +182,13 @@ class Consumer(driver.Consumer):
             for tp, offset in self.intake.done_up_to.items()
             if offset > self.confirmed.get(tp, -1)
         }
+
+
+class App(faust.App):
+    """Faust's app without its folder on disk: there are no tables to keep in it."""
+
+    def _create_directories(self) -> None:
+        """Make none."""
 
 
 class Transport(driver.Transport):

@@ -44,8 +44,8 @@ def check_place(partition: Partition, stored: int, start: int, end: int) -> None
     if stored < start:
         raise PlaceOutsideLogError(
             f"{where}: Kafka no longer has the records {stored} to {start - 1}, which were not "
-            "stored yet: their retention was shorter than this stop. Requests that stand still "
-            "in PostgreSQL are put before lookup again by `bulk-lookup reconcile --republish`. "
+            "stored yet: their retention was shorter than this stop. Send the files of those days "
+            "again with their idempotency keys: what is stored is not asked twice. "
             f"To go on without them: {go_on}"
         )
     raise PlaceOutsideLogError(

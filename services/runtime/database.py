@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Literal
 
@@ -33,6 +32,8 @@ UNAVAILABLE = (
     asyncpg.exceptions.LockNotAvailableError,
     asyncpg.exceptions.QueryCanceledError,
 )
+#: The program's role or its tables are not there yet.
+_NOT_MIGRATED = (asyncpg.InvalidParameterValueError, asyncpg.UndefinedTableError)
 _RETRY_AFTER = 1.0
 
 
@@ -55,20 +56,7 @@ async def open_pool(
     url = read_secret(settings.database_url, settings.database_url_file)
     while True:
         try:
-            pool = await asyncpg.create_pool(
-                url,
-                min_size=1,
-                max_size=settings.database_pool_size,
-                command_timeout=30,
-                timeout=5,
-                server_settings={
-                    "role": role_of(program),
-                    "application_name": f"bulk-lookup {program}",
-                    "lock_timeout": "20s",
-                    "idle_in_transaction_session_timeout": "60s",
-                },
-                init=_decode_json,
-            )
+            pool = await _connect(url, settings.database_pool_size, program)
         except (
             asyncpg.InvalidAuthorizationSpecificationError,
             asyncpg.InvalidCatalogNameError,
@@ -77,22 +65,41 @@ async def open_pool(
             raise SettingsError(
                 f"DATABASE_URL: {error}; check user, password and database"
             ) from error
-        except (*UNAVAILABLE, asyncpg.InvalidParameterValueError) as error:
+        except (*UNAVAILABLE, *_NOT_MIGRATED) as error:
             why = _why(error)
             readiness.unmet("postgresql", why)
             log.warning("waiting for postgresql", reason=why)
-            waiting = asyncio.create_task(stop.wait())
-            done, _ = await asyncio.wait({waiting}, timeout=_RETRY_AFTER)
-            waiting.cancel()
-            if done:
-                raise asyncio.CancelledError from error
+            await stop.pause(_RETRY_AFTER)
         else:
             readiness.met("postgresql")
             return pool
 
 
+async def _connect(url: str | None, size: int, program: Program) -> Pool:
+    pool = await asyncpg.create_pool(
+        url,
+        min_size=1,
+        max_size=size,
+        command_timeout=30,
+        timeout=5,
+        server_settings={
+            "role": role_of(program),
+            "application_name": f"bulk-lookup {program}",
+            "lock_timeout": "20s",
+            "idle_in_transaction_session_timeout": "60s",
+        },
+        init=_decode_json,
+    )
+    try:
+        await pool.fetchval("SELECT 'jobs'::regclass")
+    except BaseException:
+        pool.terminate()
+        raise
+    return pool
+
+
 def _why(error: Exception) -> str:
-    if isinstance(error, asyncpg.InvalidParameterValueError):
+    if isinstance(error, _NOT_MIGRATED):
         return f"{error}: run `bulk-lookup migrate` first"
     return f"{type(error).__name__}: {error}"
 

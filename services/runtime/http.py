@@ -11,12 +11,13 @@ import uvicorn
 from fastapi import FastAPI
 
 from services.runtime.logs import get_logger
+from services.runtime.program import FaultError
 
 log = get_logger(__name__)
 LOOPBACK = "127.0.0.1"
 
 
-class PortTakenError(Exception):
+class PortTakenError(FaultError):
     """The address cannot be listened on."""
 
 

@@ -106,11 +106,7 @@ async def wait_for_kafka(start: Callable[[], Awaitable[T]], readiness: Readiness
         except (KafkaError, OSError) as error:
             readiness.unmet("kafka", type(error).__name__)
             log.warning("waiting for kafka", reason=str(error) or type(error).__name__)
-            waiting = asyncio.create_task(stop.wait())
-            done, _ = await asyncio.wait({waiting}, timeout=_RETRY_AFTER)
-            waiting.cancel()
-            if done:
-                raise asyncio.CancelledError from error
+            await stop.pause(_RETRY_AFTER)
         else:
             readiness.met("kafka")
             return result

@@ -259,7 +259,7 @@ DEAD_LETTERS = _counter(
     "lookup_dead_letter_records_total",
     "ingest lookup results",
     "Dead letters written, by reason.",
-    "`bulk-lookup dead-letters` shows them; mend the cause, then redrive.",
+    "`bulk-lookup dead-letters` shows them and why; mend the cause.",
     "reason",
 )
 SCHEDULER_MOVED = _counter(
@@ -307,7 +307,7 @@ OLDEST_UNFINISHED = _gauge(
     "lookup_oldest_unfinished_seconds",
     "results",
     "Age of the oldest request that is not finished.",
-    "Near half the topics' retention: find what it waits for, then reconcile.",
+    "Near half the topics' retention: find what it waits for before Kafka forgets it.",
 )
 REQUESTS_BY_STATE = _gauge(
     "lookup_requests",

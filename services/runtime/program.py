@@ -59,6 +59,19 @@ class Stop:
         """Wait until a stop is asked for."""
         await self._event.wait()
 
+    async def pause(self, seconds: float) -> None:
+        """Wait before another try.
+
+        Raises:
+            asyncio.CancelledError: A stop was asked for meanwhile.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                await self.wait()
+        except TimeoutError:
+            return
+        raise asyncio.CancelledError
+
     def watch(self, task: asyncio.Task[None]) -> asyncio.Task[None]:
         """Fail when the task does; tasks of a program only end when they are told to."""
 

@@ -72,8 +72,8 @@ class ProgramSettings(BaseSettings):
     )
     http_host: str | None = Field(
         default=None,
-        description="Address the program's HTTP server listens on. Without a token it is "
-        "127.0.0.1, whatever is set; with one, all addresses unless set.",
+        description="Address the HTTP server listens on; all with an API token, else 127.0.0.1. "
+        "Ingest and results obey it only if API_TOKENS is set.",
     )
     http_port: int = Field(
         default=0, ge=0, le=65535, description="Port of the HTTP server; 0 takes a free one."

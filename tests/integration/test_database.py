@@ -1,0 +1,48 @@
+"""A program waits for PostgreSQL and its schema, and says what it waits for."""
+
+import asyncio
+
+import asyncpg
+import pytest
+from pydantic import SecretStr
+
+from services.results.migrate import migrate
+from services.runtime.database import open_pool
+from services.runtime.health import Readiness
+from services.runtime.program import Stop
+from services.runtime.settings import DatabaseSettings, SettingsError
+
+
+async def test_a_program_waits_for_the_schema_and_says_so(postgres: str) -> None:
+    """Without its tables readyz names the command that makes them; with them it goes on."""
+    readiness, stop = Readiness("postgresql"), Stop()
+    settings = DatabaseSettings(database_url=SecretStr(postgres))
+    opening = asyncio.create_task(open_pool(settings, "lookup", readiness, stop))
+    async with asyncio.timeout(60):
+        while "bulk-lookup migrate" not in readiness.missing["postgresql"]:  # noqa: ASYNC110 - no event tells it
+            await asyncio.sleep(0.05)
+        await migrate(postgres)
+        pool = await opening
+    assert readiness.missing == {}
+    assert await pool.fetchval("SELECT current_user") == "bulk_lookup_lookup"
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await pool.execute("DELETE FROM requests")
+    await pool.close()
+
+
+async def test_a_stop_ends_the_wait(postgres: str) -> None:
+    """A program told to stop does not go on waiting for its schema."""
+    readiness, stop = Readiness("postgresql"), Stop()
+    settings = DatabaseSettings(database_url=SecretStr(postgres))
+    opening = asyncio.create_task(open_pool(settings, "results", readiness, stop))
+    await asyncio.sleep(0)
+    stop.ask()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+
+
+async def test_a_database_that_is_not_there_is_a_wrong_setting(postgres: str) -> None:
+    """A name that PostgreSQL does not know is said at once, naming the setting."""
+    settings = DatabaseSettings(database_url=SecretStr(f"{postgres}_nowhere"))
+    with pytest.raises(SettingsError, match="DATABASE_URL"):
+        await open_pool(settings, "lookup", Readiness(), Stop())
