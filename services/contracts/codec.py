@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from services.contracts.messages import Message
 
 M = TypeVar("M", bound=Message)
+#: Digits; more are garbage.
+_LONGEST_VERSION = 6
 
 
 class UndecodableError(Exception):
@@ -53,11 +55,15 @@ def _refuse_newer(value: bytes, model: type[Message]) -> None:
     known = model.model_fields["kind"].default
     name, _, version = found.partition("/")
     known_name, _, known_version = known.partition("/")
-    if name == known_name and version.isdecimal() and int(version) > int(known_version):
+    if name == known_name and _is_number(version) and int(version) > int(known_version):
         raise NewerVersionError(
             f"a record says {found}; this program reads up to {known}: upgrade it first, "
             "the record stays uncommitted until then"
         )
+
+
+def _is_number(version: str) -> bool:
+    return version.isdecimal() and len(version) <= _LONGEST_VERSION
 
 
 def _summary(error: ValidationError) -> str:

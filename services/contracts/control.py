@@ -15,7 +15,7 @@ from typing import Literal, get_args
 from uuid import UUID
 
 from services.contracts.messages import LookupRequest
-from services.contracts.packages import Package
+from services.contracts.packages import Package, standing
 
 AccountCause = Literal["refused", "flood", "person", "budget"]
 JobCause = Literal["person", "configuration"]
@@ -85,16 +85,13 @@ def _is_uuid(text: str) -> bool:
 def holding(request: LookupRequest, held: Collection[str]) -> tuple[str, ...]:
     """Those of the held keys that concern a request: its account, its job, what it still owes.
 
-    A package is owed until it has a final answer, so a request whose stopped package is
+    A package is owed until an answer stands for it, so a request whose stopped package is
     answered already is not held by it. Sorted, so that equal holds are written equally.
     """
     if not held:
         return ()
-    owed = [
-        package
-        for package in request.packages
-        if package not in request.answers or not request.answers[package].is_final
-    ]
+    answered = standing(request.answers, request.generation)
+    owed = [package for package in request.packages if package not in answered]
     concerning = {
         *account_keys(request.account),
         *(package_key(request.account, package) for package in owed),

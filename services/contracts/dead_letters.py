@@ -12,6 +12,8 @@ from services.contracts.messages import DeadLetter, DeadReason, LookupRequest
 MAX_VALUE_BYTES = 600_000
 #: Of its headers, names and values together; what is beyond is left out.
 MAX_HEADER_BYTES = 32_000
+#: Of its key.
+MAX_KEY_BYTES = 32_000
 _NAMESPACE = UUID("2b1f0c3e-93f5-5d0e-8f41-0d6a4a3f7b11")
 
 
@@ -25,7 +27,7 @@ def make_dead_letter(
     timestamp: datetime | None,
     key: bytes | None,
     value: bytes | None,
-    headers: Iterable[tuple[str, bytes]],
+    headers: Iterable[tuple[str, bytes | None]],
     failed_at: datetime,
     request: LookupRequest | None = None,
 ) -> DeadLetter:
@@ -46,7 +48,7 @@ def make_dead_letter(
         failed_at: When it failed (last).
         request: The request, if it could be read, with the answers already paid.
     """
-    whole = value is None or len(value) <= MAX_VALUE_BYTES
+    whole = len(value or b"") <= MAX_VALUE_BYTES and len(key or b"") <= MAX_KEY_BYTES
     place = f"{topic}/{partition}/{offset}/{timestamp}/{reason}"
     first = request.failing_since if request is not None else None
     return DeadLetter(
@@ -57,8 +59,8 @@ def make_dead_letter(
         original_partition=partition,
         original_offset=offset,
         original_timestamp=timestamp,
-        original_key=key,
-        original_value=value if whole or value is None else value[:MAX_VALUE_BYTES],
+        original_key=key if key is None else key[:MAX_KEY_BYTES],
+        original_value=value if value is None else value[:MAX_VALUE_BYTES],
         original_headers=_bounded(headers),
         truncated=not whole,
         attempts=request.attempts if request is not None else 0,
@@ -83,9 +85,10 @@ def tool_headers(letter: DeadLetter) -> list[tuple[str, bytes]]:
     return headers
 
 
-def _bounded(headers: Iterable[tuple[str, bytes]]) -> tuple[tuple[str, bytes], ...]:
+def _bounded(headers: Iterable[tuple[str, bytes | None]]) -> tuple[tuple[str, bytes], ...]:
     kept, size = [], 0
-    for name, content in headers:
+    for name, given in headers:
+        content = given or b""  # Kafka allows a header without a value
         size += len(name.encode()) + len(content)
         if size > MAX_HEADER_BYTES:
             break

@@ -27,7 +27,11 @@ class Message(BaseModel):
     """Base of every record: frozen, deaf to fields it does not know, bytes as base64."""
 
     model_config = ConfigDict(
-        frozen=True, extra="ignore", ser_json_bytes="base64", val_json_bytes="base64"
+        frozen=True,
+        extra="ignore",
+        ser_json_bytes="base64",
+        val_json_bytes="base64",
+        hide_input_in_errors=True,
     )
 
 
@@ -156,7 +160,7 @@ class DeadLetter(Message):
     original_key: bytes | None = None
     original_value: bytes | None = None
     original_headers: tuple[tuple[str, bytes], ...] = ()
-    #: True if `original_value` was cut to keep this record within the broker's limit.
+    #: True if the original's key or value was cut to keep this record within the broker's limit.
     truncated: bool = False
     attempts: Count = 0
     first_failed_at: AwareDatetime

@@ -37,7 +37,7 @@ class Answer(BaseModel):
     - `exhausted`: transient failures until attempts or age ran out; never reused.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     status: Literal["ok", "failed", "exhausted"]
     #: Twilio's error code, if it gave one.
@@ -52,11 +52,13 @@ class Answer(BaseModel):
     billed: Billed = "unknown"
     #: True if it was paid for by another request, or an earlier one.
     reused: bool = False
+    #: Of a failure: asking again gives the same, whoever asks.
+    permanent: bool = False
 
     @property
-    def is_final(self) -> bool:
-        """Whether asking again would bring nothing new."""
-        return self.status != "exhausted"
+    def is_reusable(self) -> bool:
+        """Whether another request for the number may take it instead of asking."""
+        return self.status == "ok" or (self.status == "failed" and self.permanent)
 
 
 Answers = dict[Package, Answer]
@@ -75,6 +77,29 @@ def merge_answers(kept: Answers, brought: Answers) -> Answers:
         if held is None or _rank(answer) < _rank(held):
             merged[package] = answer
     return merged
+
+
+def standing(answers: Answers, generation: int) -> Answers:
+    """The answers that stand for a request in its generation.
+
+    A redrive asks again for what failed in an earlier one.
+    """
+    return {
+        package: answer
+        for package, answer in answers.items()
+        if answer.status == "ok" or answer.generation >= generation
+    }
+
+
+def newest(*sources: Answers) -> Answers:
+    """Per package the answer of the latest lookup, from whichever source."""
+    found: Answers = {}
+    for source in sources:
+        for package, answer in source.items():
+            held = found.get(package)
+            if held is None or answer.looked_up_at > held.looked_up_at:
+                found[package] = answer
+    return found
 
 
 _ORDER = {"ok": 0, "failed": 2, "exhausted": 3}

@@ -17,7 +17,7 @@ from services.ingest.door import RETRY_AFTER, Door, away
 from services.ingest.jobs import NewJob
 from services.ingest.parse import Options
 from services.ingest.parse_error import ParseError
-from services.ingest.settings import IngestSettings, split_packages
+from services.ingest.settings import IngestSettings, split_names
 from services.ingest.spool import Spool, SpooledFile
 from services.ingest.submissions import (
     BusyError,
@@ -50,13 +50,14 @@ _BODY: dict[str, Any] = {
 class JobQuery(Options):
     """How to read the file, and what to ask for each of its contacts."""
 
-    packages: Annotated[tuple[Package, ...] | None, BeforeValidator(split_packages)] = Field(
+    packages: Annotated[tuple[Package, ...] | None, BeforeValidator(split_names)] = Field(
         default=None,
         description="Packages of Twilio Lookup, comma-separated; `basic` is always with them. "
         "Without it, what DEFAULT_PACKAGES says.",
     )
     account: AccountName | None = Field(
-        default=None, description="Twilio account to ask; DEFAULT_ACCOUNT without it."
+        default=None,
+        description="Twilio account to ask, one of ACCOUNTS; DEFAULT_ACCOUNT without it.",
     )
     fresh_for: Duration | None = Field(
         default=None,
@@ -129,9 +130,10 @@ def jobs_router(door: Door, spool: Spool, settings: IngestSettings) -> APIRouter
         Answered when all contacts are stored in Kafka. If you leave earlier, but after the
         whole file was sent, publishing goes on; send the same again to see how it ended.
         """
+        account = _account(query.account, settings)
         submissions = await door.enter()
         file, name = await spool_body(request, spool)
-        upload = _upload(query, file, name, source, idempotency_key, settings)
+        upload = _upload(query, account, file, name, source, idempotency_key, settings)
         try:
             submission = submissions.submit(upload)
             sealed = await submission.wait(settings.stall_limit.total_seconds())
@@ -172,8 +174,24 @@ def jobs_router(door: Door, spool: Spool, settings: IngestSettings) -> APIRouter
     return router
 
 
+def _account(named: str | None, settings: IngestSettings) -> str:
+    account = named or settings.default_account
+    nameable = settings.nameable_accounts
+    if account not in nameable:
+        raise Problem(
+            422,
+            "unknown-account",
+            "There is no such account",
+            f"account: '{account}' is neither DEFAULT_ACCOUNT nor among ACCOUNTS of ingest. "
+            "Name one of those listed, or none.",
+            accounts=sorted(nameable),
+        )
+    return account
+
+
 def _upload(
     query: JobQuery,
+    account: str,
     file: SpooledFile,
     name: str | None,
     source: str,
@@ -181,7 +199,6 @@ def _upload(
     settings: IngestSettings,
 ) -> Upload:
     reading = Options(**query.model_dump(include=set(Options.model_fields)))
-    account = query.account or settings.default_account
     packages = with_basic(query.packages or settings.default_packages)
     fresh_for = (settings.fresh_for if query.fresh_for is None else query.fresh_for).total_seconds()
     options = reading.model_dump() | {

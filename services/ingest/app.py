@@ -107,6 +107,7 @@ class _Program:
         )
         defaults = Defaults(
             account=settings.default_account,
+            accounts=settings.nameable_accounts,
             packages=with_basic(settings.default_packages),
             fresh_for=settings.fresh_for.total_seconds(),
         )

@@ -48,7 +48,7 @@ class Inbound(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has 
         publisher: Where outcomes go.
         topics: The topic table.
         partitions: The number of partitions of `contacts` and `lookup.dead-letters`.
-        defaults: What holds for contacts that do not say.
+        defaults: What holds for contacts that do not say, and which accounts they may name.
     """
 
     def __init__(

@@ -10,7 +10,7 @@ from typing import Protocol
 from pydantic import TypeAdapter, ValidationError
 
 from services.contracts.dead_letters import make_dead_letter
-from services.contracts.masking import mask_phone
+from services.contracts.masking import mask_phone, mask_text
 from services.contracts.messages import (
     AccountName,
     DeadLetter,
@@ -45,9 +45,11 @@ class InboundRecord(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What holds for contacts that do not say."""
+    """What holds for contacts that do not say, and which accounts they may name."""
 
     account: str
+    #: With `account` among them.
+    accounts: frozenset[str]
     packages: tuple[Package, ...]
     #: Seconds, for every package.
     fresh_for: float
@@ -91,7 +93,7 @@ def _request(record: InboundRecord, defaults: Defaults, now: datetime) -> Lookup
     contact = _contact(record.value or b"")
     packages = _packages(contact.packages) if contact.packages else defaults.packages
     source = contact.source or record.topic
-    account = _account(contact.account) if contact.account else defaults.account
+    account = _account(contact.account, defaults.accounts) if contact.account else defaults.account
     phone = normalise(contact.phone, contact.country)
     if isinstance(phone, Rejection):
         raise _Refused(
@@ -146,13 +148,19 @@ def _packages(names: tuple[str, ...]) -> tuple[Package, ...]:
         raise _Refused("bad-inbound", f"packages: one is none of {_PACKAGES}") from None
 
 
-def _account(name: str) -> str:
+def _account(name: str, nameable: frozenset[str]) -> str:
+    if name in nameable:
+        return name
     try:
-        return _ACCOUNT.validate_python(name)
+        _ACCOUNT.validate_python(name)
     except ValidationError:
         raise _Refused(
             "bad-inbound", "account: is no account's name (a-z, 0-9, _ and -, up to 63)"
         ) from None
+    raise _Refused(
+        "bad-inbound",
+        f"account: '{mask_text(name)}' is neither DEFAULT_ACCOUNT nor among ACCOUNTS of ingest",
+    )
 
 
 def _time(milliseconds: int) -> datetime | None:

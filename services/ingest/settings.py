@@ -16,7 +16,7 @@ from services.runtime.settings import ApiSettings, DatabaseSettings, Duration, P
 _MEBIBYTE = 1024 * 1024
 
 
-def split_packages(value: Any) -> Any:
+def split_names(value: Any) -> Any:
     """Split comma-separated names, given once or several times; anything else stays."""
     if isinstance(value, str):
         value = [value]
@@ -36,7 +36,12 @@ class IngestSettings(ProgramSettings, DatabaseSettings, ApiSettings):
     default_account: AccountName = Field(
         default="default", description="Twilio account of contacts that name none."
     )
-    default_packages: Annotated[tuple[Package, ...], NoDecode, BeforeValidator(split_packages)] = (
+    accounts: Annotated[tuple[AccountName, ...], NoDecode, BeforeValidator(split_names)] = Field(
+        default=(),
+        description="Twilio accounts that contacts may name besides DEFAULT_ACCOUNT, "
+        "comma-separated; a contact that names another is refused.",
+    )
+    default_packages: Annotated[tuple[Package, ...], NoDecode, BeforeValidator(split_names)] = (
         Field(
             default=(Package.BASIC,),
             description="Packages for contacts that name none, comma-separated; `basic` alone is free.",
@@ -69,6 +74,11 @@ class IngestSettings(ProgramSettings, DatabaseSettings, ApiSettings):
         description="Address of the program `results` as users reach it, for links in answers; "
         "without it links begin with a slash.",
     )
+
+    @property
+    def nameable_accounts(self) -> frozenset[str]:
+        """All accounts that a contact may name."""
+        return frozenset({self.default_account, *self.accounts})
 
     @model_validator(mode="after")
     def _check_pool(self) -> Self:

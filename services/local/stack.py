@@ -248,13 +248,17 @@ class Stack:
         return environ | dict(plan.settings)
 
     def _simulated_accounts(self, simulator: TwilioSimulator) -> dict[str, str]:
-        """Settings of the simulator's accounts: `default` by name, the others by a file."""
+        """Settings of the simulator's accounts: `default` by name, the others by a file.
+
+        Contacts may name all of them.
+        """
         accounts = {
             account.name: account_settings(account, simulator.base_url)
             for account in simulator.config.accounts
         }
+        settings = {"ACCOUNTS": ",".join(accounts)}
         own = accounts.pop(_DEFAULT_ACCOUNT, {})
-        settings = {f"TWILIO_{name.upper()}": str(value) for name, value in own.items()}
+        settings |= {f"TWILIO_{name.upper()}": str(value) for name, value in own.items()}
         if accounts:
             file = self.directory / "twilio-accounts.json"
             file.write_text(json.dumps(accounts), encoding="utf-8")

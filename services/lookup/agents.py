@@ -19,7 +19,7 @@ import structlog
 from services.contracts.codec import NewerVersionError, UndecodableError, decode
 from services.contracts.control import account_key, account_keys, holding
 from services.contracts.messages import LookupRequest
-from services.contracts.packages import Package, merge_answers
+from services.contracts.packages import Package, newest
 from services.contracts.turns import Record, State, takes_up
 from services.lookup import route
 from services.lookup.accounts import Account
@@ -85,9 +85,9 @@ class Agents:
         Raises:
             FaultError: The program cannot go on; the record stays uncommitted.
         """
-        CONSUMER_RECORD_AGE.labels(topic=taken.topic).observe(
-            max(0.0, (datetime.now(UTC) - taken.timestamp).total_seconds())
-        )
+        if (stamp := taken.timestamp) is not None:
+            age = (datetime.now(UTC) - stamp).total_seconds()
+            CONSUMER_RECORD_AGE.labels(topic=taken.topic).observe(max(0.0, age))
         try:
             request = decode(taken.value, LookupRequest)
         except NewerVersionError as error:
@@ -96,21 +96,30 @@ class Agents:
             await self._outlet.bury(taken, "undecodable", str(error), None)
             return
         taken.request = request
-        with structlog.contextvars.bound_contextvars(
+        # Each record has a task, and so a context, of its own.
+        structlog.contextvars.bind_contextvars(
             request_id=str(request.request_id),
             job_id=str(request.job_id),
             partition=taken.partition,
-        ):
+        )
+        async with self._flights.of(request.account, request.phone):
             try:
-                async with self._flights.of(request.account, request.phone):
-                    await self._look_up(taken, request)
+                await self._look_up(taken, request)
             except FaultError:
                 raise
             except Exception as error:
                 log.exception("a record failed in our own code")
-                await self._memory.reserve()
-                detail = f"{type(error).__name__} in lookup; see its log for this request"
-                await self._outlet.bury(taken, "internal-error", detail, taken.request)
+                await self._bury_failed(taken, error)
+
+    async def _bury_failed(self, taken: Taken, error: Exception) -> None:
+        """Our own code failed on it: a dead letter, with what was paid."""
+        await self._memory.reserve()
+        detail = f"{type(error).__name__} in lookup; see its log for this request"
+        try:
+            await self._outlet.bury(taken, "internal-error", detail, taken.request)
+        except BaseException:
+            self._memory.give_back()
+            raise
 
     async def _look_up(self, taken: Taken, request: LookupRequest) -> None:
         """Learn what was paid, then act on it; again from the start after every wait."""
@@ -123,9 +132,8 @@ class Agents:
                 return
             if row is not None and row.answers:
                 request = route.with_answers(request, row.answers)
-            candidates = merge_answers(
-                known.answers, self._memory.answers(request.account, request.phone)
-            )
+            remembered = self._memory.answers(request.account, request.phone)
+            candidates = newest(known.answers, remembered)
             reused = route.reuse(request, candidates, datetime.now(UTC))
             owed = route.owed(request)
             reused = {package: answer for package, answer in reused.items() if package in owed}
@@ -156,6 +164,7 @@ class Agents:
         if request.account not in self._accounts:
             key = account_key(request.account, "refused")
             await self._hold(key, "no credentials are configured for this account")
+            return await self._wait_or_park(taken, request, (key,))
         if held := holding(request, self._control.held):
             return await self._wait_or_park(taken, request, held)
         try:
@@ -163,9 +172,13 @@ class Agents:
                 if holding(request, self._control.held):
                     return 0.0
                 with TWILIO_IN_FLIGHT.labels(account=request.account).track_inprogress():
-                    return await self._call(taken, request, owed)
+                    after = await self._call(taken, request, owed)
         except LeaseOverError:
             taken.mark_unsent()
+        else:
+            if isinstance(after, LookupRequest):
+                return await self._wait_or_park(taken, after, after.waits_for)
+            return after
         with _waiting("lease"):
             await self._lease.regained()
         return 0.0
@@ -183,16 +196,18 @@ class Agents:
 
     async def _call(
         self, taken: Taken, request: LookupRequest, owed: tuple[Package, ...]
-    ) -> float | None:
-        reading = await self._client.ask(
-            request.account,
-            request.phone,
-            owed,
-            before_send=lambda: self._before_send(taken),
-            generation=request.generation,
-            turn=request.turn,
-        )
-        taken.mark_answered()
+    ) -> float | LookupRequest | None:
+        try:
+            reading = await self._client.ask(
+                request.account,
+                request.phone,
+                owed,
+                before_send=lambda: self._before_send(taken),
+                generation=request.generation,
+                turn=request.turn,
+            )
+        finally:
+            taken.mark_answered()
         return await self._perform(taken, request, reading)
 
     def _before_send(self, taken: Taken) -> None:
@@ -202,8 +217,12 @@ class Agents:
 
     async def _perform(
         self, taken: Taken, request: LookupRequest, reading: Reading
-    ) -> float | None:
-        """Carry out what the reading comes to."""
+    ) -> float | LookupRequest | None:
+        """Carry out what the reading comes to.
+
+        None: it is written. Seconds: again after them, in the same turn. A request: nothing
+        was answered, and it is held by what it names.
+        """
         taken.request = route.with_answers(request, reading.answers)
         outcome = route.decide(
             request,
@@ -224,7 +243,7 @@ class Agents:
                 await self._announce(holds)
                 if parked.answers == request.answers:
                     taken.mark_unsent()
-                    return await self._wait_or_park(taken, request, parked.waits_for)
+                    return parked
                 await self._outlet.park(taken, parked)
             case route.Finish(result=result):
                 await self._outlet.finish(taken, result)

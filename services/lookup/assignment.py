@@ -101,6 +101,9 @@ async def watchdog(consumer: Consumer, lease: Lease, longest_call: float) -> Non
         sent_at = consumer.intake.unanswered_since()
         if sent_at is not None and now - sent_at > longest_call + _CALL_GRACE:
             raise FaultError("a call neither answered nor failed long after its timeout")
+        if not lease.holds:
+            uncommitted_since.clear()  # an outage of Kafka's is not work that hangs
+            continue
         waiting = consumer.uncommitted()
         uncommitted_since = {
             tp: uncommitted_since.get(tp, (offset, now)) for tp, offset in waiting.items()
@@ -108,7 +111,7 @@ async def watchdog(consumer: Consumer, lease: Lease, longest_call: float) -> Non
         for tp, (offset, since) in uncommitted_since.items():
             if offset <= consumer.confirmed.get(tp, -1):
                 uncommitted_since[tp] = (waiting[tp], now)
-            elif lease.holds and now - since > _UNCOMMITTED_LIMIT:
+            elif now - since > _UNCOMMITTED_LIMIT:
                 raise FaultError(f"done work of {tp.topic}/{tp.partition} stays uncommitted")
 
 

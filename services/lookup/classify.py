@@ -9,7 +9,7 @@ shape, or without a package that was asked for is no answer.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -117,17 +117,19 @@ def read_reply(
         found = None
     if b"\\u0000" in body:
         found = _without_nulls(found)
-    wait = retry_after(headers, at)
     if status != _OK:
         said = found if isinstance(found, dict) else {}
-        return _read_error(status, said, asked, wait)
+        return _read_error(status, said, asked, retry_after(headers, at))
     if (
         not isinstance(found, dict)
         or found.get("phone_number") != phone
         or not isinstance(found.get("valid"), bool)
     ):
         return read_failure("wrong-answer", asked, status=status)
-    return _Answered(found, asked, at, generation, turn).reading(wait)
+    reading = _Answered(found, asked, at, generation, turn).reading()
+    if reading.problems:
+        return replace(reading, retry_after=retry_after(headers, at))
+    return reading
 
 
 def read_failure(kind: Kind, asked: frozenset[Package], *, status: int | None = None) -> Reading:
@@ -143,7 +145,7 @@ def retry_after(headers: Mapping[str, str], at: datetime) -> float | None:
         return min(float(text), LONGEST_RETRY_AFTER)
     try:
         then = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if then.tzinfo is None:
         then = then.replace(tzinfo=UTC)
@@ -213,7 +215,7 @@ class _Answered:
         self._problems: list[Problem] = []
         self._billed: dict[Package, Billed] = {}
 
-    def reading(self, wait: float | None) -> Reading:
+    def reading(self) -> Reading:
         valid: bool = self._found["valid"]
         data = {"valid": valid} | {name: self._found.get(name) for name in _BASIC_FIELDS}
         self._answers[Package.BASIC] = self._answer(data, "no")
@@ -222,7 +224,7 @@ class _Answered:
                 self._read_package(package, self._found.get(package), valid=valid)
         if Package.BASIC in self._asked:
             self._billed[Package.BASIC] = "no"
-        return Reading(self._asked, self._answers, tuple(self._problems), wait, self._billed)
+        return Reading(self._asked, self._answers, tuple(self._problems), None, self._billed)
 
     def _read_package(self, package: Package, said: Any, *, valid: bool) -> None:
         if not isinstance(said, dict):
@@ -249,6 +251,7 @@ class _Answered:
                 generation=self._generation,
                 turn=self._turn,
                 billed=rule.billed,
+                permanent=True,
             )
         self._complain(
             rule or self._table.fallback("package", _OK), package, code, unknown=rule is None

@@ -28,7 +28,17 @@ log = get_logger(__name__)
 class Taken:
     """One record taken off the log, and how far its work has come."""
 
-    __slots__ = ("answered", "done", "event", "rate_limited", "request", "sent_at", "task", "tp")
+    __slots__ = (
+        "answered",
+        "done",
+        "event",
+        "leaving",
+        "rate_limited",
+        "request",
+        "sent_at",
+        "task",
+        "tp",
+    )
 
     def __init__(self, event: Any) -> None:
         self.event = event
@@ -38,6 +48,8 @@ class Taken:
         self.sent_at: float | None = None
         self.answered = False
         self.done = False
+        #: The intake drains: without a call out it is to end.
+        self.leaving = False
         #: Calls in a row that the account's rate limit refused.
         self.rate_limited = 0
         #: The request as far as it was read, with what was answered: for a dead letter.
@@ -71,15 +83,18 @@ class Taken:
         return value
 
     @property
-    def headers(self) -> tuple[tuple[str, bytes], ...]:
+    def headers(self) -> tuple[tuple[str, bytes | None], ...]:
         """Its headers."""
         headers = self.event.message.headers or ()
         return tuple(headers.items() if isinstance(headers, dict) else headers)
 
     @property
-    def timestamp(self) -> datetime:
-        """The time Kafka keeps with it."""
-        return datetime.fromtimestamp(self.event.message.timestamp, UTC)
+    def timestamp(self) -> datetime | None:
+        """The time Kafka keeps with it; None for one that no calendar has."""
+        try:
+            return datetime.fromtimestamp(self.event.message.timestamp, UTC)
+        except (ValueError, OverflowError, OSError, TypeError):
+            return None
 
     def mark_sent(self) -> None:
         """Its call's bytes are being written: from here it is awaited, never cancelled."""
@@ -90,8 +105,10 @@ class Taken:
         self.answered = True
 
     def mark_unsent(self) -> None:
-        """Its call came to nothing and it waits in front of the next one."""
+        """Its call came to nothing and it waits in front of the next one, unless it is to end."""
         self.sent_at, self.answered = None, False
+        if self.leaving and self.task is not None:
+            self.task.cancel()
 
 
 Handler = Callable[[Taken], Coroutine[Any, Any, None]]
@@ -172,6 +189,7 @@ class Intake:
         self._draining = True
         held = [taken for queue in self._order.values() for taken in queue]
         for taken in held:
+            taken.leaving = True
             if taken.sent_at is None and taken.task is not None:
                 taken.task.cancel()
         out = [taken.task for taken in held if taken.task is not None and not taken.task.done()]

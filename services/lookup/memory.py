@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from services.contracts.packages import Answers, merge_answers
+from services.contracts.packages import Answers, newest
 from services.contracts.turns import Record, Row, next_row
 from services.runtime.metrics import MEMORY_RECORDS
 
@@ -66,12 +66,12 @@ class Memory:
         return stored
 
     def answers(self, account: str, phone: str) -> Answers:
-        """The final answers this process got for a number, from any request."""
-        merged: Answers = {}
+        """The newest answers this process got for a number, from any request."""
+        found: Answers = {}
         for outcome in self._by_number.get((account, phone), ()):
-            final = {p: a for p, a in outcome.record.answers.items() if a.is_final}
-            merged = merge_answers(merged, final)
-        return merged
+            reusable = {p: a for p, a in outcome.record.answers.items() if a.is_reusable}
+            found = newest(found, reusable)
+        return found
 
     def forget_stored(self, offsets: Offsets) -> None:
         """Let go of what PostgreSQL holds by now."""

@@ -38,19 +38,20 @@ class Outlet:
     async def finish(self, taken: Taken, result: LookupResult) -> None:
         """The contact is completed, or no number to Twilio."""
         topic = self._topics.results.name
-        place = await self._publish(taken, topic, result)
+        place = await self._publish(taken, topic, result, key=taken.key)
         self._remember(place, result, State(result.state), result.turn, result.answers)
         CONSUMER_RECORDS.labels(topic=taken.topic, outcome="ok").inc()
 
     async def retry(self, taken: Taken, delay: timedelta, following: LookupRequest) -> None:
         """It is tried again after the delay; `following` carries the next turn."""
-        place = await self._publish(taken, self._retries[delay].name, following)
+        place = await self._publish(taken, self._retries[delay].name, following, key=taken.key)
         self._remember(place, following, State.RETRYING, following.turn - 1, following.answers)
         CONSUMER_RECORDS.labels(topic=taken.topic, outcome="retry").inc()
 
     async def park(self, taken: Taken, request: LookupRequest) -> None:
         """It is held until what it waits for is gone; `request` carries the turn that ended."""
-        place = await self._publish(taken, self._topics.parked.name, request)
+        topic = self._topics.parked.name
+        place = await self._publish(taken, topic, request, key=taken.key)
         self._remember(place, request, State.PARKED, request.turn, request.answers)
         CONSUMER_RECORDS.labels(topic=taken.topic, outcome="parked").inc()
 
@@ -72,17 +73,24 @@ class Outlet:
             request=request,
         )
         topic = self._topics.dead_letters.name
-        place = await self._publish(taken, topic, letter, tool_headers(letter))
+        headers = tool_headers(letter)
+        place = await self._publish(taken, topic, letter, key=letter.original_key, headers=headers)
         if request is not None:
             self._remember(place, request, State.DEAD, request.turn, request.answers)
         CONSUMER_RECORDS.labels(topic=taken.topic, outcome="dead_letter").inc()
         DEAD_LETTERS.labels(reason=reason).inc()
 
     async def _publish(
-        self, taken: Taken, topic: str, message: Message, headers: Headers | None = None
+        self,
+        taken: Taken,
+        topic: str,
+        message: Message,
+        *,
+        key: bytes | None,
+        headers: Headers | None = None,
     ) -> Place:
         ack = await self._publisher.publish(
-            topic, encode(message), key=taken.key, partition=taken.partition, headers=headers
+            topic, encode(message), key=key, partition=taken.partition, headers=headers
         )
         return topic, taken.partition, ack.offset
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from services.contracts.messages import LookupRequest
 from services.contracts.packages import Answer, Answers, Package
@@ -29,6 +29,7 @@ from services.runtime.metrics import PAID_CHECK_DURATION
 
 log = get_logger(__name__)
 
+_PACKAGES = frozenset(Package)
 _ANSWERS: TypeAdapter[Answers] = TypeAdapter(dict[Package, Answer])
 #: Records asked about in one statement.
 MAX_BATCH = 500
@@ -52,6 +53,10 @@ FROM unnest($1::uuid[], $2::text[], $3::text[]) WITH ORDINALITY
 LEFT JOIN requests r ON r.request_id = a.request_id
 ORDER BY a.n
 """
+
+
+class UnreadableRowError(Exception):
+    """What PostgreSQL holds of one request cannot be read by this release."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +132,12 @@ class PaidCheck:
                 continue
             self._on_offsets(_offsets(rows[0]["offsets"]))
             for asked, row in zip(batch, rows, strict=False):
-                if not asked.future.done():
+                if asked.future.done():
+                    continue
+                try:
                     asked.future.set_result(_known(row))
+                except UnreadableRowError as error:
+                    asked.future.set_exception(error)  # of this record alone
 
     async def _pause(self) -> None:
         self._wake.clear()
@@ -162,8 +171,20 @@ def _offsets(text: str | None) -> Offsets:
     return {(topic, partition): offset for topic, partition, offset in json.loads(text or "[]")}
 
 
+def _answers(text: str) -> Answers:
+    """Read stored answers; those of packages that only a newer release knows are left out."""
+    try:
+        return _ANSWERS.validate_json(text)
+    except ValidationError:
+        known = {name: answer for name, answer in json.loads(text).items() if name in _PACKAGES}
+    try:
+        return _ANSWERS.validate_python(known)
+    except ValidationError as error:
+        raise UnreadableRowError(f"stored answers have {error.error_count()} faults") from None
+
+
 def _known(row: Any) -> Known:
-    answers = _ANSWERS.validate_json(row["known"]) if row["known"] else {}
+    answers = _answers(row["known"]) if row["known"] else {}
     if row["state"] is None:
         return Known(None, answers)
     return Known(
@@ -172,7 +193,7 @@ def _known(row: Any) -> Known:
             generation=row["generation"],
             turn=row["turn"],
             causes=frozenset(row["causes"]),
-            answers=_ANSWERS.validate_json(row["answers"]),
+            answers=_answers(row["answers"]),
             kept=State(row["kept"]) if row["kept"] else None,
         ),
         answers,

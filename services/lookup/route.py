@@ -25,9 +25,9 @@ from typing import Literal
 
 from services.contracts.control import account_key, job_key, package_key
 from services.contracts.messages import Contact, DeadReason, LookupRequest, LookupResult
-from services.contracts.packages import Answer, Answers, Package, merge_answers
+from services.contracts.packages import Answer, Answers, Package, merge_answers, standing
 from services.lookup.classify import Problem, Reading, says_invalid
-from services.lookup.codes import Class, code_table
+from services.lookup.codes import Class
 
 #: So many answers of "too many requests" in a row send a request to a retry topic.
 RATE_LIMITED_IN_A_ROW = 5
@@ -120,12 +120,15 @@ def reuse(request: LookupRequest, candidates: Answers, now: datetime) -> Answers
 
 def with_answers(request: LookupRequest, answers: Answers) -> LookupRequest:
     """The request with these answers beside its own."""
-    return request.model_copy(update={"answers": merge_answers(_settled(request), answers)})
+    generation = request.generation
+    own = standing(request.answers, generation)
+    merged = merge_answers(own, standing(answers, generation))
+    return request.model_copy(update={"answers": merged})
 
 
 def owed(request: LookupRequest) -> tuple[Package, ...]:
     """The packages still to be asked for; none if the number is known to be invalid."""
-    have = _settled(request)
+    have = standing(request.answers, request.generation)
     if says_invalid(have):
         return ()
     return tuple(p for p in Package if p in request.packages and p not in have)
@@ -176,8 +179,9 @@ def _rate_limited(
     policy: Policy,
     in_a_row: int,
 ) -> Outcome:
-    if in_a_row < RATE_LIMITED_IN_A_ROW:
-        return Again(retry_after or 0.0)
+    wait = retry_after or 0.0
+    if in_a_row < RATE_LIMITED_IN_A_ROW and wait <= policy.retry_delays[0].total_seconds():
+        return Again(wait)
     delay = _at_least(policy.retry_delays[0], retry_after, policy)
     return Retry(delay, _next_turn(request, problem.name))
 
@@ -315,25 +319,13 @@ def _failure(
         generation=request.generation,
         turn=request.turn,
         billed=problem.billed,
+        permanent=status == "failed" and problem.klass is Class.PERMANENT_PACKAGE,
     )
 
 
-def _settled(request: LookupRequest) -> Answers:
-    """The request's own answers, without the failures of an older generation."""
-    return {
-        package: answer
-        for package, answer in request.answers.items()
-        if answer.status == "ok" or answer.generation >= request.generation
-    }
-
-
 def _is_fresh(request: LookupRequest, package: Package, answer: Answer, now: datetime) -> bool:
-    if answer.status == "exhausted":
+    if not answer.is_reusable or (answer.status == "failed" and request.generation > 0):
         return False
-    if answer.status == "failed":
-        rule = code_table().known("package", answer.code)
-        if request.generation > 0 or rule is None or rule.klass is not Class.PERMANENT_PACKAGE:
-            return False
     allowed = timedelta(seconds=request.fresh_for.get(package, 0.0))
     return answer.looked_up_at >= request.accepted_at or (
         bool(allowed) and now - answer.looked_up_at <= allowed

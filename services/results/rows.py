@@ -218,7 +218,7 @@ def _settle(folded: Folded, contact: Contact, before: Progress | None, after: Pr
 def _keep_answers(folded: Folded, seen: Sighting) -> None:
     """Also from a record that loses: it was paid all the same."""
     for package, answer in seen.record.answers.items():
-        if answer.reused or not answer.is_final:
+        if answer.reused or not answer.is_reusable:
             continue
         key = (seen.contact.account, seen.contact.phone, package)
         held = folded.answers.get(key)

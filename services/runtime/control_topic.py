@@ -48,13 +48,10 @@ class ControlTopic:
         self._changed = asyncio.Event()
         self._read_up_to = 0
         self.states: dict[str, ControlState] = {}
+        #: The keys that hold something now.
+        self.held: frozenset[str] = frozenset()
         #: Set once everything that stood there at the start was read.
         self.caught_up = asyncio.Event()
-
-    @property
-    def held(self) -> frozenset[str]:
-        """The keys that hold something now."""
-        return frozenset(key for key, state in self.states.items() if state.held)
 
     async def changed(self) -> None:
         """Wait for the next change."""
@@ -108,6 +105,7 @@ class ControlTopic:
             log.warning("a control record cannot be read; it holds nothing", reason=str(error))
             return
         self.states[state.key] = state
+        self.held = self.held | {state.key} if state.held else self.held - {state.key}
         log.info("control", key=state.key, held=state.held, why=state.why, by=state.by)
         if self._on_state is not None:
             await self._on_state(state)

@@ -1,12 +1,17 @@
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import pytest
+from aiokafka.structs import ConsumerRecord
+from pydantic import ValidationError
 
-from services.contracts.messages import LookupRequest, RejectedContact
+from services.contracts.messages import DeadLetter, LookupRequest, RejectedContact
 from services.contracts.packages import Package
 from services.ingest.accept import Terms, accept, reject, with_basic
+from services.ingest.inbound_contact import Defaults, judge
 from services.ingest.parse import BadRow, Row
+from services.ingest.settings import IngestSettings
 from services.ingest.tally import Tally
 
 TERMS = Terms(
@@ -100,3 +105,62 @@ def test_duplicates_are_accepted_rows_whose_number_came_before() -> None:
     counts = tally.counts()
     assert (counts.accepted, counts.rejected, counts.duplicates) == (3, 2, 1)
     assert tally.rejected == {"too-short": 2}
+
+
+def _inbound(contact: bytes, **settings: Any) -> LookupRequest | DeadLetter:
+    known = IngestSettings(**settings)
+    defaults = Defaults(known.default_account, known.nameable_accounts, (Package.BASIC,), 60.0)
+    record = ConsumerRecord(
+        "contacts.inbound", 0, 0, 0, 0, None, contact, None, 0, len(contact), ()
+    )
+    return judge(record, defaults, TERMS.accepted_at)
+
+
+@pytest.mark.parametrize(
+    ("named", "account"),
+    [(b"", "main"), (b', "account": "main"', "main"), (b', "account": "second"', "second")],
+)
+def test_an_upstream_contact_may_name_the_accounts_of_the_settings(
+    named: bytes, account: str
+) -> None:
+    """DEFAULT_ACCOUNT holds without a name; it and those of ACCOUNTS may be named."""
+    request = _inbound(
+        b'{"phone": "+12025550123"' + named + b"}", default_account="main", accounts="second,third"
+    )
+    assert isinstance(request, LookupRequest)
+    assert request.account == account
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (b"default", "account: 'default' is neither DEFAULT_ACCOUNT nor among ACCOUNTS of ingest"),
+        (b"a12025550123", "account: 'a12***23' is neither DEFAULT_ACCOUNT nor among ACCOUNTS"),
+        (b"No Such", "account: is no account's name"),
+    ],
+)
+def test_an_upstream_contact_of_any_other_account_is_a_dead_letter(name: bytes, said: str) -> None:
+    """It says what is wrong; the name stands there only if it could be one, digits masked."""
+    letter = _inbound(
+        b'{"phone": "+12025550123", "account": "' + name + b'"}', default_account="main"
+    )
+    assert isinstance(letter, DeadLetter)
+    assert letter.reason == "bad-inbound"
+    assert letter.detail.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("text", "accounts"),
+    [("", ()), ("second", ("second",)), (" second, third ,", ("second", "third"))],
+)
+def test_accounts_are_names_with_commas(text: str, accounts: tuple[str, ...]) -> None:
+    """ACCOUNTS is a list in one text; none is the default."""
+    settings = IngestSettings(accounts=text)
+    assert settings.accounts == accounts
+    assert settings.nameable_accounts == {"default", *accounts}
+
+
+def test_accounts_are_checked_when_ingest_starts() -> None:
+    """What no account can be called is a wrong setting."""
+    with pytest.raises(ValidationError, match="accounts"):
+        IngestSettings(accounts="second,No Such")

@@ -82,6 +82,8 @@ class World:
 
     def __init__(self) -> None:
         self.row: Row | None = None
+        #: What PostgreSQL has for the number.
+        self.stored: Answers = {}
         self.problem: Problem | None = None
         self.on_send: Callable[[], None] = lambda: None
         self.fault: Exception | None = None
@@ -93,7 +95,7 @@ class World:
         self.held: frozenset[str] = frozenset()
 
     async def known(self, _: LookupRequest) -> Known:
-        return Known(self.row, {})
+        return Known(self.row, self.stored)
 
     async def call(
         self,
@@ -192,6 +194,30 @@ async def test_the_second_request_for_a_number_takes_the_firsts_answer() -> None
     assert world.asked == [PHONE]
     first, second = (LookupResult.model_validate_json(value) for _, _, value in world.written)
     assert [first.answers[LINE].reused, second.answers[LINE].reused] == [False, True]
+
+
+async def test_an_old_answer_in_postgresql_does_not_hide_a_new_one_in_memory() -> None:
+    """The first asks since the stored answer is stale; the second takes what the first got."""
+    world = World()
+    world.stored = {
+        package: answer.model_copy(update={"looked_up_at": NOW - timedelta(days=90)})
+        for package, answer in answered().items()
+    }
+    handle = agents(world).handle
+    await asyncio.gather(*(handle(taken(encode(request(n)))) for n in (1, 2)))
+    assert world.asked == [PHONE]
+
+
+async def test_a_record_that_waits_for_nothing_any_more_is_not_in_flight() -> None:
+    """Stopped with every account, a refused record gives its permit back while it waits."""
+    world = World()
+    world.problem = REFUSED
+    alone = agents(world, accounts=("main",))
+    work = asyncio.create_task(alone.handle(taken(encode(request()))))
+    await settle()
+    assert not work.done()
+    assert alone._limiters["main"].in_flight == 0
+    work.cancel()
 
 
 @pytest.mark.parametrize(

@@ -111,10 +111,19 @@ def test_what_holds_a_request(held: list[str], expected: tuple[str, ...]) -> Non
 
 
 @pytest.mark.parametrize(
-    ("status", "held"), [("ok", False), ("failed", False), ("exhausted", True)]
+    ("status", "generation", "held"),
+    [
+        ("ok", 0, False),
+        ("ok", 1, False),
+        ("failed", 0, False),
+        ("failed", 1, True),  # a redrive asks for it again
+        ("exhausted", 0, False),
+        ("exhausted", 1, True),
+    ],
 )
-def test_an_answered_package_does_not_hold(status: str, held: bool) -> None:
+def test_an_answered_package_does_not_hold(status: str, generation: int, held: bool) -> None:
     """A stopped package holds a request only while the request still owes it."""
     answer = Answer.model_validate({"status": status, "looked_up_at": AT})
     keys = {"account:main:package:caller_name"}
-    assert bool(holding(request(caller_name=answer), keys)) is held
+    asking = request(caller_name=answer).model_copy(update={"generation": generation})
+    assert bool(holding(asking, keys)) is held

@@ -42,6 +42,14 @@ def test_a_dead_letter_fits_whatever_it_carries(size: int) -> None:
     assert made.truncated == (size > MAX_VALUE_BYTES)
 
 
+def test_a_long_key_and_a_header_without_value_do_no_harm() -> None:
+    """Both are legal in Kafka: the key is cut, the header is kept as empty."""
+    made = letter(key=b"k" * 500_000, headers=[("nothing", None)])
+    assert len(encode(made)) + len(made.original_key or b"") < MAX_RECORD_BYTES
+    assert made.truncated
+    assert made.original_headers == (("nothing", b""),)
+
+
 def test_the_same_failure_twice_is_one_dead_letter() -> None:
     """Place and reason make the id: read again after a kill, it is stored once."""
     later = datetime(2026, 11, 25, tzinfo=UTC)

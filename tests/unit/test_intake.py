@@ -113,6 +113,22 @@ async def test_a_drain_cancels_what_waits_and_awaits_what_was_sent(made: Fixture
     assert sorted(consumer.forgotten) == [1, 2]
 
 
+async def test_a_call_that_came_to_nothing_does_not_begin_anew_in_a_drain(made: Fixture) -> None:
+    """Refused or rate-limited while the intake drains, a record ends there and comes again."""
+    intake, work, consumer, _, exits = made
+    work.send = {1}
+    await intake.take(events(event(1)), consumer)
+    await settle()
+    (taken,) = intake._order[Place("contacts", 0)]
+    drain = asyncio.create_task(intake.drain(consumer))
+    await settle()
+    taken.mark_unsent()
+    await drain
+    assert work.cancelled == [1]
+    assert exits == []
+    assert intake.done_up_to == {}
+
+
 async def test_a_drain_over_its_limit_ends_the_process(made: Fixture) -> None:
     """Calls that outlast the drain count as a kill: exit 70, and no commit beyond them."""
     intake, work, consumer, _, exits = made

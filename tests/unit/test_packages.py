@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from services.contracts.packages import PAID_PACKAGES, Answer, Package, merge_answers
+from services.contracts.packages import (
+    PAID_PACKAGES,
+    Answer,
+    Package,
+    merge_answers,
+    newest,
+    standing,
+)
 
 AT = datetime(2026, 9, 1, tzinfo=UTC)
 PACKAGE = Package.LINE_TYPE_INTELLIGENCE
@@ -80,11 +87,35 @@ def test_merging_leaves_its_arguments() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "final"), [("ok", True), ("failed", True), ("exhausted", False)]
+    ("status", "permanent", "reusable"),
+    [
+        ("ok", False, True),
+        ("failed", True, True),  # asking again gives the same, and may cost
+        ("failed", False, False),  # said of the account or the region, not of the number
+        ("exhausted", False, False),
+    ],
 )
-def test_what_is_worth_asking_again(status: str, *, final: bool) -> None:
-    """Only what ran out of attempts could bring something new."""
-    assert answer(status).is_final is final
+def test_what_another_request_may_take(status: str, *, permanent: bool, reusable: bool) -> None:
+    """An answer, and a failure that is the same for whoever asks."""
+    assert answer(status).model_copy(update={"permanent": permanent}).is_reusable is reusable
+
+
+@pytest.mark.parametrize(
+    ("status", "stands"), [("ok", True), ("failed", False), ("exhausted", False)]
+)
+def test_what_stands_after_a_redrive(status: str, *, stands: bool) -> None:
+    """A redrive keeps what was answered and asks again for what failed before it."""
+    answers = {PACKAGE: answer(status)}
+    assert standing(answers, 0) == answers
+    assert standing(answers, 1) == (answers if stands else {})
+
+
+def test_the_newest_answer_is_of_the_latest_lookup() -> None:
+    """Whatever its kind and whichever source it is from."""
+    old = answer()
+    new = answer("failed").model_copy(update={"looked_up_at": old.looked_up_at + timedelta(days=1)})
+    assert newest({PACKAGE: old}, {PACKAGE: new}) == newest({PACKAGE: new}, {PACKAGE: old})
+    assert newest({PACKAGE: old}, {PACKAGE: new}) == {PACKAGE: new}
 
 
 def test_only_basic_is_free() -> None:

@@ -46,9 +46,17 @@ def ok(turn: int = 3, *, valid: bool = True, at: datetime = NOW, generation: int
     )
 
 
-def failed(code: int = 60607, *, at: datetime = NOW, generation: int = 0) -> Answer:
+def failed(
+    code: int = 60607, *, at: datetime = NOW, generation: int = 0, permanent: bool = False
+) -> Answer:
     return Answer(
-        status="failed", code=code, reason="no", looked_up_at=at, turn=3, generation=generation
+        status="failed",
+        code=code,
+        reason="no",
+        looked_up_at=at,
+        turn=3,
+        generation=generation,
+        permanent=permanent,
     )
 
 
@@ -365,9 +373,9 @@ def test_owed(fields: dict[str, object], expected: tuple[Package, ...]) -> None:
         (ok(at=NOW - timedelta(days=3, seconds=1)), {"fresh_for": {CALLER: 3 * 86400.0}}, False),
         (ok(at=NOW - timedelta(days=3)), {"fresh_for": {LINE: 9 * 86400.0}}, False),
         (ok(), {"packages": (BASIC,)}, False),  # not wanted
-        (failed(60607), {}, True),
-        (failed(60620), {}, True),  # paid, and nothing will come of it
-        (failed(60620), {"generation": 1}, False),  # a person asks again
+        (failed(60607, permanent=True), {}, True),
+        (failed(60620, permanent=True), {}, True),  # paid, and nothing will come of it
+        (failed(60620, permanent=True), {"generation": 1}, False),  # a person asks again
         (failed(60611), {}, False),  # said of the account, not of the number
         (failed(20404), {}, False),
         (Answer(status="exhausted", looked_up_at=NOW), {}, False),

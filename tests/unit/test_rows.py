@@ -186,13 +186,14 @@ def test_counters_stay_with_the_rows_own_job() -> None:
     ("brought", "kept"),
     [
         (answer(), True),
-        (answer(status="failed", code=60620), True),
+        (answer(status="failed", code=60620, permanent=True), True),
+        (answer(status="failed", code=60606), False),
         (answer(status="exhausted"), False),
         (answer(reused=True), False),
     ],
 )
 def test_only_final_answers_paid_here_are_the_numbers_own(brought: Answer, kept: bool) -> None:
-    """The number's answers are those that are final and were not reused from there."""
+    """The number's answers are those that others may take and that were not taken themselves."""
     done = folded(rows.ended(result(answers={Package.CALLER_NAME: brought})))
     assert (("main", "+14155550100", Package.CALLER_NAME) in done.answers) is kept
 

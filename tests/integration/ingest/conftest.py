@@ -37,6 +37,7 @@ async def settings(kafka: str, postgres: str, topic_prefix: str, tmp_path: Path)
         api_tokens=SecretStr(f"shop:{TOKEN}"),
         http_host="127.0.0.1",
         http_port=free_port(),
+        accounts=("other",),
         spool_directory=tmp_path,
         results_url="https://results.example/",
     )

@@ -38,6 +38,7 @@ def alone(kafka: str, topic_prefix: str) -> IngestSettings:
         kafka_topic_prefix=topic_prefix,
         kafka_partitions=3,
         kafka_replication_factor=1,
+        accounts=("second",),
         database_url=SecretStr(f"postgresql://u@127.0.0.1:{free_port()}/d"),
         http_port=free_port(),
     )
@@ -149,6 +150,8 @@ GARBAGE: list[tuple[bytes | None, str, str]] = [
     (b'{"phone": "+12025550123", "packages": ["horoscope"]}', "bad-inbound", "packages"),
     (b'{"phone": "+12025550123", "packages": "basic"}', "bad-inbound", "packages"),
     (b'{"phone": "+12025550123", "account": "No Such"}', "bad-inbound", "account"),
+    (b'{"phone": "+12025550123", "account": "third"}', "bad-inbound", "'third' is neither"),
+    (b'{"phone": "+12025550123", "account": "4930901820"}', "bad-inbound", "among ACCOUNTS"),
     (b'{"phone": "+12025550123", "reference": "a\\u0000"}', "bad-inbound", "reference"),
     (b'{"phone": "hello"}', "not-a-number", "phone"),
     (b'{"phone": "030 901820"}', "not-a-number", "no-country"),

@@ -199,6 +199,18 @@ async def test_a_wrong_request_is_refused_by_name(
     assert answer.headers["Content-Type"] == "application/problem+json"
 
 
+async def test_an_account_that_may_not_be_named_leaves_nothing(
+    ingest: httpx.AsyncClient, read_topic: Read, database: asyncpg.Connection
+) -> None:
+    """An account beyond ACCOUNTS is refused with those that may be named; nothing is stored."""
+    answer = await ingest.post("/v1/jobs", params=QUERY | {"account": "third"}, content=FILE)
+    assert (answer.status_code, answer.json()["accounts"]) == (422, ["default", "other"])
+    assert answer.json()["type"].endswith(":unknown-account")
+    assert "'third'" in answer.json()["detail"]
+    assert await database.fetchval("SELECT count(*) FROM jobs") == 0
+    assert await read_topic("contacts") == []
+
+
 async def test_a_file_over_the_limit_is_refused(
     settings: IngestSettings, running: Any, until: Until
 ) -> None:
