@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from services.cli.accounts import accounts
 from services.cli.dead_letters import dead_letters
 from services.cli.exits import EXPLAINED, FAULT, OK, CommandError
+from services.cli.holds import job
 from services.cli.jobs import jobs, rejected, status
 from services.cli.local import demo, down, up
 from services.cli.number import lookup
@@ -59,6 +60,7 @@ for panel, commands in _COMMANDS:
     for command in commands:
         app.command(rich_help_panel=panel)(command)
 app.add_typer(accounts, name="accounts", rich_help_panel=_USE)
+app.add_typer(job, name="job", rich_help_panel=_USE)
 
 
 def _show_version(wanted: bool) -> None:

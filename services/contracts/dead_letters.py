@@ -8,8 +8,10 @@ from uuid import UUID, uuid5
 
 from services.contracts.messages import DeadLetter, DeadReason, LookupRequest
 
-#: Of the original's bytes; in base64, with the envelope, they fit the broker's 1 MB limit.
-MAX_VALUE_BYTES = 600_000
+#: Of the original's bytes: in base64, with all the rest, they fit the broker's 1 MB limit.
+MAX_VALUE_BYTES = 450_000
+#: Of the request as read; ours are far smaller, and a larger one is in the bytes anyway.
+MAX_REQUEST_BYTES = 250_000
 #: Of its headers, names and values together; what is beyond is left out.
 MAX_HEADER_BYTES = 32_000
 #: Of its key.
@@ -46,8 +48,11 @@ def make_dead_letter(
         value: Its value's bytes.
         headers: Its headers.
         failed_at: When it failed (last).
-        request: The request, if it could be read, with the answers already paid.
+        request: The request, if it could be read, with the answers already paid; left out
+            if it is larger than any of ours.
     """
+    if request is not None and len(request.model_dump_json()) > MAX_REQUEST_BYTES:
+        request = None
     whole = len(value or b"") <= MAX_VALUE_BYTES and len(key or b"") <= MAX_KEY_BYTES
     place = f"{topic}/{partition}/{offset}/{timestamp}/{reason}"
     first = request.failing_since if request is not None else None

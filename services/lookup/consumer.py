@@ -67,10 +67,8 @@ class _Thread(driver.AIOKafkaConsumerThread):
 
         coordinator._do_heartbeat = heartbeat  # noqa: SLF001 - the same
 
-    async def _fetch_records(
-        self, consumer: Any, active_partitions: Any, timeout: Any = None, max_records: Any = None
-    ) -> Any:
-        fetched = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
+    async def _fetch_records(self, consumer: Any, *asked: Any, **limits: Any) -> Any:
+        fetched = await super()._fetch_records(consumer, *asked, **limits)
         # No await from here on: until then the places of what is dropped are put back.
         kept = {tp: records for tp, records in fetched.items() if self.consumer.flows(tp)}
         for tp in (fetched.keys() - kept.keys()) & consumer.assignment():

@@ -5,20 +5,27 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from services.contracts.turns import State
-from services.results.api_accounts import Actions, accounts_router
+from services.results.acts import Actions
+from services.results.api_accounts import accounts_router
 from services.results.api_dead_letters import dead_letters_router
 from services.results.api_jobs import jobs_router
 from services.results.api_numbers import numbers_router
 from services.results.jobs import Hold
 from services.results.queries import QUERIES, snapshot
-from services.runtime.api import PROBLEM_RESPONSES, caller
+from services.runtime.api import PROBLEM_RESPONSES, Problem, caller
 from services.runtime.database import Pool
+from services.runtime.kafka import ProduceError
+from services.runtime.logs import get_logger
+from services.runtime.problems import RETRY_AFTER
 
 __all__ = ["Actions", "build_api"]
+
+log = get_logger(__name__)
 
 
 class Oldest(BaseModel):
@@ -46,13 +53,27 @@ class Summary(BaseModel):
 
 def build_api(app: FastAPI, pool: Pool, actions: Actions) -> None:
     """Add the routes of results to an application made by `make_api`."""
-    app.include_router(jobs_router(pool))
+    app.include_router(jobs_router(pool, actions))
     app.include_router(numbers_router(pool))
     app.include_router(dead_letters_router(pool))
     app.include_router(accounts_router(pool, actions))
     app.include_router(_summary_router(pool))
+    app.add_exception_handler(ProduceError, _answer_refused)
     # The program serves before it is ready: somebody may have read the description by then.
     app.openapi_schema = None
+
+
+async def _answer_refused(request: Request, error: Exception) -> JSONResponse:
+    log.error("kafka refuses what a person does", reason=str(error))
+    problem = Problem(
+        503,
+        "refused-by-kafka",
+        "Kafka does not take it",
+        "Kafka refuses to keep this: what was held, or ran, does so still, in part at least. "
+        "The service's log says why, under this request's id; mend that and try again.",
+        retry_after=RETRY_AFTER,
+    )
+    return problem.response(request.state.request_id)
 
 
 def _summary_router(pool: Pool) -> APIRouter:

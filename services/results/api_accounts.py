@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Protocol
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field
 
 from services.contracts.control import account_key, account_keys, account_of
+from services.results.acts import Act, Actions, Done
 from services.results.queries import QUERIES, snapshot
 from services.runtime.api import PROBLEM_RESPONSES, caller
 from services.runtime.database import Pool
-
-
-class Actions(Protocol):
-    """What a person may do, in the hands of whoever writes to Kafka."""
-
-    async def set_hold(self, key: str, *, held: bool, why: str, by: str) -> None:
-        """Set or clear one cause; returns when Kafka has acknowledged it."""
 
 
 class AccountHold(BaseModel):
@@ -45,21 +39,10 @@ class Accounts(BaseModel):
     accounts: list[Account]
 
 
-class Act(BaseModel):
-    """Why a person does it."""
-
-    why: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)] = (
-        Field(description="Shown to others beside the hold.")
-    )
-
-
-class Acted(BaseModel):
-    """What was done; every process hears of it within a second."""
+class AccountDone(Done):
+    """What was done to an account."""
 
     name: str
-    held: bool
-    causes: list[str] = Field(description="The causes that were set, or cleared.")
-    by: str
 
 
 AccountPath = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
@@ -103,13 +86,15 @@ def accounts_router(pool: Pool, actions: Actions) -> APIRouter:
         return Accounts(accounts=accounts)
 
     @router.post("/{name}/stop")
-    async def stop(name: AccountPath, act: Act, by: Annotated[str, Depends(caller)]) -> Acted:
+    async def stop(name: AccountPath, act: Act, by: Annotated[str, Depends(caller)]) -> AccountDone:
         """Stop an account: nothing more is asked of it until it is resumed."""
         await actions.set_hold(account_key(name, "person"), held=True, why=act.why, by=by)
-        return Acted(name=name, held=True, causes=["person"], by=by)
+        return AccountDone(name=name, held=True, causes=["person"], by=by)
 
     @router.post("/{name}/resume")
-    async def resume(name: AccountPath, act: Act, by: Annotated[str, Depends(caller)]) -> Acted:
+    async def resume(
+        name: AccountPath, act: Act, by: Annotated[str, Depends(caller)]
+    ) -> AccountDone:
         """Let an account go on: clears every cause that holds it, or a package of it."""
         held = await pool.fetch(QUERIES["holds"])
         keys = {row["key"] for row in held if account_of(row["key"]) == name}
@@ -118,7 +103,7 @@ def accounts_router(pool: Pool, actions: Actions) -> APIRouter:
         for key in sorted(keys):
             await actions.set_hold(key, held=False, why=act.why, by=by)
         causes = [_cause(name, key) for key in sorted(keys)]
-        return Acted(name=name, held=False, causes=causes, by=by)
+        return AccountDone(name=name, held=False, causes=causes, by=by)
 
     return router
 

@@ -21,7 +21,7 @@ from services.runtime.database import Pool
 class DeadLetterShown(BaseModel):
     """A record that goes no further; its bytes stay in PostgreSQL."""
 
-    dead_letter_id: UUID | None
+    dead_letter_id: UUID
     reason: str
     detail: str = Field(description="What happened, numbers masked.")
     job_id: UUID | None

@@ -11,9 +11,11 @@ from asyncpg.pool import PoolConnectionProxy
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
+from services.contracts.control import JOB_CAUSES, job_key
 from services.contracts.packages import Package
 from services.contracts.turns import State
 from services.results import pages
+from services.results.acts import Act, Actions, Done
 from services.results.api_pages import DEFAULT_LIMIT, After, Limit, Page, page_of, start_of
 from services.results.breakdown import Reason, package_outcomes
 from services.results.contacts import Contact, contact_of
@@ -36,7 +38,13 @@ class Rejected(BaseModel):
     rejected_at: datetime
 
 
-def jobs_router(pool: Pool) -> APIRouter:
+class JobDone(Done):
+    """What was done to a job."""
+
+    job_id: UUID
+
+
+def jobs_router(pool: Pool, actions: Actions) -> APIRouter:
     """The routes under `/v1/jobs`."""
     router = APIRouter(
         prefix="/v1/jobs",
@@ -121,6 +129,24 @@ def jobs_router(pool: Pool) -> APIRouter:
                 rejected_at=row["rejected_at"],
             ),
         )
+
+    @router.post("/{job_id}/stop")
+    async def stop(job_id: UUID, act: Act, by: Annotated[str, Depends(caller)]) -> JobDone:
+        """Stop a job: nothing more is asked for it until it is resumed."""
+        async with snapshot(pool) as connection:
+            await _job(connection, job_id)
+        await actions.set_hold(job_key(job_id, "person"), held=True, why=act.why, by=by)
+        return JobDone(job_id=job_id, held=True, causes=["person"], by=by)
+
+    @router.post("/{job_id}/resume")
+    async def resume(job_id: UUID, act: Act, by: Annotated[str, Depends(caller)]) -> JobDone:
+        """Let a job go on: clears every cause of its own; what holds its account stays."""
+        async with snapshot(pool) as connection:
+            await _job(connection, job_id)
+        # All of them: a hold of a moment ago may not have been read back from Kafka yet.
+        for cause in JOB_CAUSES:
+            await actions.set_hold(job_key(job_id, cause), held=False, why=act.why, by=by)
+        return JobDone(job_id=job_id, held=False, causes=list(JOB_CAUSES), by=by)
 
     return router
 

@@ -44,9 +44,11 @@ def check_place(partition: Partition, stored: int, start: int, end: int) -> None
     if stored < start:
         raise PlaceOutsideLogError(
             f"{where}: Kafka no longer has the records {stored} to {start - 1}, which were not "
-            "stored yet: their retention was shorter than this stop. Send the files of those days "
-            "again with their idempotency keys: what is stored is not asked twice. "
-            f"To go on without them: {go_on}"
+            "stored yet: their retention was shorter than this stop. To go on without them: "
+            f"{go_on}. What they said is lost: contacts that were not stored otherwise are "
+            "missing, or stay unfinished. Send the files of those days again, each under another "
+            "idempotency key, as a new job (under the same key nothing is published again); what "
+            "is stored as answered is reused within its freshness."
         )
     raise PlaceOutsideLogError(
         f"{where}: the next record to store is {stored}, but the log ends at {end}: the topic was "

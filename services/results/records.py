@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
 from services.contracts.codec import UndecodableError, decode
-from services.contracts.messages import DeadLetter, LookupRequest, LookupResult, RejectedContact
+from services.contracts.messages import (
+    Contact,
+    DeadLetter,
+    LookupRequest,
+    LookupResult,
+    RejectedContact,
+)
 from services.contracts.topics import Topics
 from services.results import rows
 from services.results.rows import Place, Sighting
@@ -25,6 +31,27 @@ class Letter:
     value: bytes | None
     letter: DeadLetter | None
     detail: str = ""
+
+    def lesser(self, detail: str) -> tuple[Letter, ...]:
+        """What is stored in its place if it cannot be: each says less of it than the one before.
+
+        Its bytes stay whole in all of them.
+
+        Args:
+            detail: Why nothing of it is stored but its bytes, in the last.
+        """
+        forms = []
+        if self.letter is not None and (request := self.letter.request) is not None:
+            if request.answers:
+                unanswered = request.model_copy(update={"answers": {}})
+                forms.append(self._with_request(unanswered))
+            forms.append(self._with_request(None))
+        return (*forms, Letter(self.value, None, detail))
+
+    def _with_request(self, request: LookupRequest | None) -> Letter:
+        if self.letter is None:
+            return self
+        return replace(self, letter=self.letter.model_copy(update={"request": request}))
 
 
 #: What a record says; None if nothing of it is kept but that it was read.
@@ -46,6 +73,24 @@ class Taken:
         if isinstance(self.said, Letter) and self.said.letter is not None:
             return rows.died(self.said.letter)
         return None
+
+    @property
+    def request(self) -> LookupRequest | None:
+        """The request it concerns, at the turn it put or ended, with what was paid so far."""
+        seen = self.sighting
+        if seen is None:
+            return None
+        contact = {name: getattr(seen.contact, name) for name in Contact.model_fields}
+        return LookupRequest(
+            **contact,
+            generation=seen.record.generation,
+            # A retry names the turn after the one that ended.
+            turn=max(0, seen.record.turn),
+            attempts=seen.attempts,
+            failing_since=seen.failing_since,
+            last_error=seen.last_error,
+            answers=dict(seen.record.answers),
+        )
 
 
 Reader = Callable[[bytes | None, datetime], Said]

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from uuid import UUID
+from hashlib import sha256
+from uuid import UUID, uuid5
 
 import asyncpg
 
@@ -21,6 +22,7 @@ from services.runtime.database import Pool
 #: A topic and a partition's number; aiokafka's TopicPartition is one.
 Partition = tuple[str, int]
 _UNDECODABLE = "undecodable"
+_NAMESPACE = UUID("7d0a6a54-1c7e-5c52-8f0b-52f1f8a0c3d9")
 #: What a value raises that PostgreSQL, or the way to it, does not take. Trouble with the
 #: connection is never among these: no record may be blamed for that.
 _OF_THE_RECORDS = (
@@ -82,7 +84,7 @@ SELECT *
 FROM unnest($1::text[], $2::int[], $3::bigint[], $4::uuid[], $5::text[], $6::text[], $7::text[],
     $8::int[], $9::bigint[], $10::uuid[], $11::uuid[], $12::text[], $13::int[],
     $14::timestamptz[], $15::timestamptz[], $16::timestamptz[], $17::bytea[])
-ON CONFLICT DO NOTHING"""
+ON CONFLICT (dead_letter_id) DO NOTHING"""
 
 
 class StalePlaceError(Exception):
@@ -227,7 +229,7 @@ async def _add_rejected(connection: table.Connection, taken: Sequence[Taken]) ->
 
 async def _add_letters(connection: table.Connection, taken: Sequence[Taken]) -> None:
     values = [
-        (p.topic, p.partition, p.offset, *_letter(said), p.at, said.value)
+        (p.topic, p.partition, p.offset, *_letter(p, said), p.at, said.value)
         for t in taken
         if isinstance(said := t.said, Letter)
         for p in (t.place,)
@@ -236,10 +238,10 @@ async def _add_letters(connection: table.Connection, taken: Sequence[Taken]) -> 
         await connection.execute(_ADD_LETTERS, *table.columns(values))
 
 
-def _letter(said: Letter) -> tuple[object, ...]:
+def _letter(place: Place, said: Letter) -> tuple[object, ...]:
     letter = said.letter
     if letter is None:
-        return (None, _UNDECODABLE, said.detail, *([None] * 9))
+        return (_id_of_unreadable(place, said.value), _UNDECODABLE, said.detail, *([None] * 9))
     request = letter.request
     return (
         letter.dead_letter_id,
@@ -255,3 +257,9 @@ def _letter(said: Letter) -> tuple[object, ...]:
         letter.first_failed_at,
         letter.last_failed_at,
     )
+
+
+def _id_of_unreadable(place: Place, value: bytes | None) -> UUID:
+    """The place alone would not do: a topic that is made anew has it again."""
+    where = f"{place.topic}/{place.partition}/{place.offset}/{place.at}"
+    return uuid5(_NAMESPACE, f"{where}/{sha256(value or b'').hexdigest()}")

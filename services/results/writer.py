@@ -17,7 +17,7 @@ from aiokafka.structs import ConsumerRecord
 
 from services.contracts.codec import NewerVersionError, UndecodableError, encode
 from services.contracts.dead_letters import make_dead_letter, tool_headers
-from services.contracts.messages import DeadReason
+from services.contracts.messages import DeadReason, LookupRequest
 from services.contracts.topics import Topics
 from services.results.places import Places
 from services.results.records import Letter, Reader, Taken, left_to_others, readers
@@ -152,7 +152,8 @@ class Writer:
                 await self._bury(record, "undecodable", str(error))
             return Taken(place, None)
         except Exception as error:  # noqa: BLE001 - our own fault on a record, as when storing it
-            return await self._faulty(record, place, error)
+            self._count_fault(record, error)
+            return (await self._instead(record, Taken(place, None), error))[0]
 
     async def _store_batch(self, batch: Batch) -> None:
         """Store a batch; if it cannot be, store its halves, down to the record at fault."""
@@ -167,11 +168,25 @@ class Writer:
             for half in batch.halves():
                 await self._store_batch(half)
             return
-        passed = await self._faulty(batch.records[0], batch.taken[0].place, fault)
-        await self._write([passed])
+        self._count_fault(batch.records[0], fault)
+        for passed in await self._instead(batch.records[0], batch.taken[0], fault):
+            try:
+                await self._write([passed])
+            except UnstorableError as error:
+                fault = error.__cause__ or error
+            else:
+                return
+        raise FaultError(
+            f"not even a record's bytes can be stored ({type(fault).__name__}): this release is "
+            "at fault, or the schema"
+        ) from fault
 
-    async def _faulty(self, record: ConsumerRecord, place: Place, fault: BaseException) -> Taken:
-        """What is stored in place of a record on which our own code failed."""
+    def _count_fault(self, record: ConsumerRecord, fault: BaseException) -> None:
+        """Say that our own code failed on a record.
+
+        Raises:
+            FaultError: It did so on too many in a row.
+        """
         self._faults_in_a_row += 1
         if self._faults_in_a_row > _MOST_FAULTS:
             raise FaultError(
@@ -179,8 +194,6 @@ class Writer:
                 f"({type(fault).__name__}): this release is at fault, or the schema; nothing more "
                 "is passed over"
             ) from fault
-        # The fault's own text may quote what the record holds: it is said nowhere.
-        detail = f"results could not store it: {type(fault).__name__}"
         log.error(
             "a record cannot be stored",
             fault=type(fault).__name__,
@@ -189,12 +202,29 @@ class Writer:
             offset=record.offset,
             where=traceback.format_tb(fault.__traceback__),
         )
-        if record.topic == self._topics.dead_letters.name:
-            return Taken(place, Letter(record.value, None, detail))
-        await self._bury(record, "internal-error", detail)
-        return Taken(place, None)
 
-    async def _bury(self, record: ConsumerRecord, reason: DeadReason, detail: str) -> None:
+    async def _instead(
+        self, record: ConsumerRecord, taken: Taken, fault: BaseException
+    ) -> list[Taken]:
+        """What is stored in place of a record on which our own code failed: the first that can be.
+
+        Its dead letter is appended before, so that the contact does not wait for ever.
+        """
+        # The fault's own text may quote what the record holds: it is said nowhere.
+        detail = f"results could not store it: {type(fault).__name__}"
+        if record.topic == self._topics.dead_letters.name:
+            letter = taken.said if isinstance(taken.said, Letter) else Letter(record.value, None)
+            return [Taken(taken.place, lesser) for lesser in letter.lesser(detail)]
+        await self._bury(record, "internal-error", detail, taken.request)
+        return [Taken(taken.place, None)]
+
+    async def _bury(
+        self,
+        record: ConsumerRecord,
+        reason: DeadReason,
+        detail: str,
+        request: LookupRequest | None = None,
+    ) -> None:
         """Append the record's dead letter; the same one if it is read again after a kill."""
         letter = make_dead_letter(
             reason=reason,
@@ -207,6 +237,7 @@ class Writer:
             value=record.value,
             headers=record.headers,
             failed_at=datetime.now(UTC),
+            request=request,
         )
         same_number = any(t.name == record.topic and t.aligned for t in self._topics.all)
         await self._publisher.publish(

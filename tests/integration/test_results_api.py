@@ -19,6 +19,7 @@ from services.runtime.api import Tokens, make_api
 from services.runtime.database import open_pool
 from services.runtime.health import Readiness
 from services.runtime.http import serve_http
+from services.runtime.kafka import ProduceError
 from services.runtime.program import Stop
 from services.runtime.settings import DatabaseSettings
 
@@ -35,9 +36,12 @@ class Acts:
     """Notes what a person did."""
 
     done: list[tuple[str, bool, str, str]] = field(default_factory=list)
+    refused: bool = False
 
     async def set_hold(self, key: str, *, held: bool, why: str, by: str) -> None:
         """Note it."""
+        if self.refused:
+            raise ProduceError("TopicAuthorizationFailedError")
         self.done.append((key, held, why, by))
 
 
@@ -388,7 +392,7 @@ async def test_dead_letters(
     await add_dead_letter(database, 0, job_id=JOB, request_id=request, original_offset=0)
     await add_dead_letter(database, 1, job_id=JOB, reason="number-not-found", original_offset=1)
     await add_dead_letter(database, 2, job_id=JOB, original_offset=2)
-    await add_dead_letter(database, 3, reason="undecodable", dead_letter_id=None, original_offset=3)
+    await add_dead_letter(database, 3, reason="undecodable", original_offset=3)
     for limit in (1, 100):
         pages = await pages_of(client, "/v1/dead-letters", limit=limit, **filters)
         assert [item["original_offset"] for page in pages for item in page] == offsets
@@ -457,6 +461,56 @@ async def test_a_person_stops_and_resumes(
     ]
 
 
+async def test_a_person_stops_and_resumes_a_job(
+    client: httpx.AsyncClient, database: asyncpg.Connection, acts: Acts
+) -> None:
+    """A stop sets the person's cause; a resume clears every cause of the job, read back or not."""
+    await add_job(database)
+    stopped = await client.post(f"/v1/jobs/{JOB}/stop", json={"why": "wrong file"})
+    assert stopped.json() == {
+        "job_id": str(JOB),
+        "held": True,
+        "causes": ["person"],
+        "by": "ops",
+    }
+    resumed = await client.post(f"/v1/jobs/{JOB}/resume", json={"why": "mended"})
+    assert (resumed.json()["held"], resumed.json()["causes"]) == (
+        False,
+        ["person", "configuration"],
+    )
+    assert acts.done == [
+        (f"job:{JOB}:person", True, "wrong file", "ops"),
+        (f"job:{JOB}:person", False, "mended", "ops"),
+        (f"job:{JOB}:configuration", False, "mended", "ops"),
+    ]
+
+
+async def test_a_job_shows_its_holds(
+    client: httpx.AsyncClient, database: asyncpg.Connection
+) -> None:
+    """What holds a job itself stands in it with its key; another job's does not."""
+    await add_job(database)
+    for key in (f"job:{JOB}:configuration", f"job:{LATER_JOB}:person"):
+        await insert(
+            database, "holds", {"key": key, "held": True, "why": "60622", "by": "lookup", "at": AT}
+        )
+    (hold,) = (await client.get(f"/v1/jobs/{JOB}")).json()["holds"]
+    assert (hold["key"], hold["why"]) == (f"job:{JOB}:configuration", "60622")
+
+
+@pytest.mark.parametrize("act", ["stop", "resume"])
+@pytest.mark.parametrize("path", ["/v1/accounts/main", f"/v1/jobs/{JOB}"])
+async def test_what_kafka_refuses_is_said(
+    client: httpx.AsyncClient, database: asyncpg.Connection, acts: Acts, path: str, act: str
+) -> None:
+    """A stop or resume that Kafka does not take is a problem of its own, not a fault of ours."""
+    await add_job(database)
+    acts.refused = True
+    answer = await client.post(f"{path}/{act}", json={"why": "tests"})
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert answer.json()["type"] == "urn:bulk-lookup:problem:refused-by-kafka"
+
+
 async def test_summary(client: httpx.AsyncClient, database: asyncpg.Connection) -> None:
     """The summary adds up all jobs and names the oldest unfinished contact."""
     await add_job(database)
@@ -483,6 +537,9 @@ async def test_summary(client: httpx.AsyncClient, database: asyncpg.Connection) 
         ("GET", f"/v1/jobs/{JOB}", None, 404, None),
         ("GET", f"/v1/jobs/{JOB}/results", None, 404, None),
         ("GET", f"/v1/jobs/{JOB}/rejected", None, 404, None),
+        ("POST", f"/v1/jobs/{JOB}/stop", {"why": "x"}, 404, None),
+        ("POST", f"/v1/jobs/{JOB}/resume", {"why": "x"}, 404, None),
+        ("POST", f"/v1/jobs/{JOB}/stop", {"why": " "}, 422, "body.why"),
         ("GET", "/v1/jobs/4155550100", None, 422, "path.job_id"),
         ("GET", "/v1/jobs?after=nonsense", None, 422, "query.after"),
         ("GET", f"/v1/jobs/{JOB}/results?after=nonsense", None, 422, "query.after"),
@@ -522,7 +579,7 @@ async def test_the_description_is_whole(client: httpx.AsyncClient) -> None:
         for method, route in methods.items()
         if path.startswith("/v1/")
     }
-    assert len(routes) == 11
+    assert len(routes) == 13
     for route in routes.values():
         assert route["security"] == [{"HTTPBearer": []}]
         assert "$ref" in route["responses"]["200"]["content"]["application/json"]["schema"]

@@ -6,11 +6,13 @@ Each rule is one that Faust 0.15.3 breaks by itself, with records lost.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from aiokafka.structs import TopicPartition
 from faust.transport import consumer as faust_consumer
+from faust.transport.drivers import aiokafka as driver
 
 from services.lookup.app import make_faust_app
 from services.lookup.consumer import Consumer, Parts
@@ -125,3 +127,41 @@ async def test_a_partition_flows_only_once_it_is_released(
     assert told.flowing == {ONE}
     consumer.release(2, GENERATION)
     assert told.flowing == {ONE, TWO}
+
+
+class Fetching:
+    """An aiokafka consumer, as far as a fetch needs it."""
+
+    def __init__(self) -> None:
+        self.sought: list[tuple[TopicPartition, int]] = []
+
+    def assignment(self) -> set[TopicPartition]:
+        return {ONE, TWO}
+
+    def seek(self, tp: TopicPartition, offset: int) -> None:
+        self.sought.append((tp, offset))
+
+
+async def test_what_faust_would_drop_is_fetched_again(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fetch that waited over an assignment brings barred partitions: their places go back."""
+    gone = TopicPartition("contacts", 3)
+    found = {
+        tp: [SimpleNamespace(offset=88), SimpleNamespace(offset=89)] for tp in (ONE, TWO, gone)
+    }
+
+    async def all_of_them(*_: Any, **__: Any) -> Any:
+        return dict(found)
+
+    monkeypatch.setattr(driver.AIOKafkaConsumerThread, "_fetch_records", all_of_them)
+    consumer, fetching = told.consumer, Fetching()
+    consumer._active_partitions = {ONE}
+    kept = await consumer._thread._fetch_records(fetching, set(), timeout=1)
+    assert kept == {ONE: found[ONE]}
+    assert fetching.sought == [(TWO, 88)]
+
+    # Full ones are not asked for, but Faust takes what comes of them.
+    consumer._active_partitions, consumer._buffered_partitions = set(), {ONE, TWO}
+    kept = await consumer._thread._fetch_records(Fetching(), set(), timeout=1)
+    assert kept == {ONE: found[ONE], TWO: found[TWO]}

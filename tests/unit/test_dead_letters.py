@@ -2,12 +2,14 @@
 
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from services.contracts.codec import encode
 from services.contracts.dead_letters import MAX_VALUE_BYTES, make_dead_letter, tool_headers
-from services.contracts.messages import DeadLetter
+from services.contracts.messages import DeadLetter, LookupRequest
+from services.contracts.packages import Package
 from services.runtime.kafka import MAX_RECORD_BYTES
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -48,6 +50,23 @@ def test_a_long_key_and_a_header_without_value_do_no_harm() -> None:
     assert len(encode(made)) + len(made.original_key or b"") < MAX_RECORD_BYTES
     assert made.truncated
     assert made.original_headers == (("nothing", b""),)
+
+
+@pytest.mark.parametrize(("size", "kept"), [(200_000, True), (900_000, False)])
+def test_an_oversize_request_does_not_make_an_oversize_letter(size: int, *, kept: bool) -> None:
+    """What somebody else wrote into a request is bounded too; its bytes are in the letter."""
+    request = LookupRequest(
+        request_id=UUID(int=1),
+        job_id=UUID(int=2),
+        source="x" * size,
+        account="main",
+        phone="+14155550100",
+        packages=(Package.BASIC,),
+        accepted_at=NOW,
+    )
+    made = letter(value=b"v" * MAX_VALUE_BYTES, request=request)
+    assert len(encode(made)) < MAX_RECORD_BYTES
+    assert (made.request is not None) is kept
 
 
 def test_the_same_failure_twice_is_one_dead_letter() -> None:

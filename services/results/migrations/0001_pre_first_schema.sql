@@ -86,6 +86,8 @@ CREATE TABLE answers (
 );
 
 -- Every change of a request, by the record that made it; a release is none of a record.
+-- Places are no key: a topic that is made anew counts from 0 again. Each record is stored
+-- once because `stored_offsets` moves in the same transaction.
 CREATE TABLE history (
     request_id   uuid NOT NULL,
     topic        text,
@@ -97,8 +99,7 @@ CREATE TABLE history (
     generation   integer NOT NULL,
     turn         integer NOT NULL,
     attempts     integer NOT NULL,
-    last_error   text,
-    UNIQUE (topic, partition, "offset")
+    last_error   text
 );
 CREATE INDEX history_by_request ON history (request_id, at);
 
@@ -118,7 +119,9 @@ CREATE TABLE dead_letters (
     topic           text NOT NULL,
     partition       integer NOT NULL,
     "offset"        bigint NOT NULL,
-    dead_letter_id  uuid,
+    -- Its own, by which one that was produced twice is stored once; for what could not be read,
+    -- an id that follows from its place, time and bytes.
+    dead_letter_id  uuid PRIMARY KEY,
     reason          text NOT NULL,
     detail          text NOT NULL,
     original_topic  text,
@@ -132,11 +135,8 @@ CREATE TABLE dead_letters (
     last_failed_at  timestamptz,
     recorded_at     timestamptz NOT NULL,
     -- The record's own bytes, from which the original can be rebuilt.
-    value           bytea,
-    PRIMARY KEY (topic, partition, "offset")
+    value           bytea
 );
--- One that was produced twice is stored once.
-CREATE UNIQUE INDEX dead_letters_by_id ON dead_letters (dead_letter_id);
 -- Pages of them, newest first.
 CREATE INDEX dead_letters_by_time ON dead_letters (recorded_at, topic, partition, "offset");
 CREATE INDEX dead_letters_by_reason

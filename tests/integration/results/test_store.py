@@ -182,7 +182,8 @@ async def test_a_new_partition_begins_at_the_logs_start(store: Store) -> None:
 
 async def test_of_a_numbers_answers_the_newest_stands(store: Store, pool: Pool) -> None:
     """The number's answer goes by lookup time, not by which batch came last."""
-    new = {Package.BASIC: answer(looked_up_at=LATER), Package.CALLER_NAME: answer(status="failed")}
+    refused = answer(status="failed", permanent=True)
+    new = {Package.BASIC: answer(looked_up_at=LATER), Package.CALLER_NAME: refused}
     old = {Package.BASIC: answer(), Package.CALLER_NAME: answer(status="exhausted")}
     await write(store, taken("lookup.results", result(1, answers=new)))
     await write(store, taken("lookup.results", result(1, turn=2, answers=old), first=1))
@@ -198,8 +199,24 @@ async def test_an_unreadable_dead_letter_is_kept_as_bytes(store: Store, pool: Po
     await write(store, taken("lookup.dead-letters", b"\xff garbage"))
     row = await pool.fetchrow("SELECT reason, value, dead_letter_id FROM dead_letters")
     assert row is not None
-    assert tuple(row) == ("undecodable", b"\xff garbage", None)
+    assert tuple(row)[:2] == ("undecodable", b"\xff garbage")
     assert await counted(pool) == {}
+
+
+async def test_a_topic_that_was_made_anew_is_stored_from_its_start(
+    store: Store, pool: Pool
+) -> None:
+    """With the place set back, other records at the offsets of before are stored like any."""
+    await write(store, taken("contacts", request(1)))
+    await write(store, taken("lookup.dead-letters", letter(2), b"garbage 1"))
+    await pool.execute("UPDATE stored_offsets SET next_offset = 0")
+    await write(store, taken("contacts", request(3)))
+    await write(store, taken("lookup.dead-letters", letter(4), b"garbage 2"))
+    assert await counters(pool) == {"pending": 2, "dead": 2}
+    assert await pool.fetchval("SELECT count(*) FROM history") == 4
+    kept = await pool.fetch("SELECT value FROM dead_letters WHERE reason = 'undecodable'")
+    assert {row["value"] for row in kept} == {b"garbage 1", b"garbage 2"}
+    assert await pool.fetchval("SELECT count(*) FROM dead_letters") == 4
 
 
 async def test_topics_may_be_read_in_any_order(store: Store, pool: Pool) -> None:

@@ -21,6 +21,7 @@ from aiokafka.structs import TopicPartition
 
 from services.contracts.codec import encode
 from services.contracts.messages import Contact, DeadLetter, Message
+from services.contracts.turns import State
 from services.results.places import PlaceOutsideLogError, Places
 from services.results.records import Taken
 from services.results.rows import Folded
@@ -240,6 +241,46 @@ async def test_a_record_that_postgresql_refuses_is_a_dead_letter(
     assert row is not None
     assert row["reason"] == "internal-error"
     assert DeadLetter.model_validate_json(row["value"]).original_value == poison
+
+
+class Refusing(Store):
+    """Cannot store what makes a request this, nor a dead letter that brings answers, if told so."""
+
+    def __init__(self, pool: Pool, *, refuses_answers: bool) -> None:
+        super().__init__(pool)
+        self._refuses_answers = refuses_answers
+
+    async def write(self, taken: Sequence[Taken], moves: Mapping[Partition, Move]) -> Folded:
+        for record in taken:
+            seen = record.sighting
+            if seen is None:
+                continue
+            refused = self._refuses_answers and seen.record.answers
+            if seen.record.state is State.COMPLETED or refused:
+                raise UnstorableError
+        return await super().write(taken, moves)
+
+
+@pytest.mark.parametrize("refuses_answers", [False, True])
+async def test_the_contact_of_a_record_that_cannot_be_stored_does_not_wait(
+    log: Log, writing: Running, look: asyncpg.Connection, refuses_answers: bool
+) -> None:
+    """Its dead letter ends the contact, and keeps what was paid: in the row, or as bytes."""
+    await log.append("contacts", request(1), request(2))
+    await log.append("lookup.results", result(1, turn=2, attempts=1))
+    async with writing(lambda pool: Refusing(pool, refuses_answers=refuses_answers)) as task:
+        await until(counters_are(look, dead=1, pending=1), task)
+    row = await look.fetchrow("SELECT * FROM requests WHERE state = 'dead'")
+    assert row is not None
+    assert (row["request_id"], row["turn"], row["attempts"]) == (UUID(int=1), 2, 1)
+    assert row["last_error"] == "internal-error"
+    assert ("basic" in row["answers"]) != refuses_answers
+    kept = await look.fetchrow("SELECT reason, request_id, value FROM dead_letters")
+    assert kept is not None
+    assert (kept["reason"], kept["request_id"]) == ("internal-error", UUID(int=1))
+    buried = DeadLetter.model_validate_json(kept["value"])
+    assert buried.request is not None
+    assert buried.request.answers == result(1).answers
 
 
 async def test_a_newer_version_stops_it(

@@ -104,6 +104,8 @@ def test_an_option_wins_over_the_environment(run: Any, apis: Any) -> None:
         ["run", "everything"],
         ["dead-letters", "--summary", "--reason", "bad-request"],
         ["accounts", "stop", "main"],
+        ["job", "stop", "6f0c1f9e-8d0c-5c5a-9d26-0b7a4d6c1a11"],
+        ["job", "resume", "not-a-uuid", "--why", "mended"],
         ["no-such-command"],
     ],
 )

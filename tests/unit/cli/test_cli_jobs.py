@@ -1,4 +1,4 @@
-"""jobs, status and rejected."""
+"""jobs, job, status and rejected."""
 
 from typing import Any
 
@@ -147,3 +147,23 @@ def test_rejected_rows(run: Any, apis: Any) -> None:
         "too-short",
         "**3",
     ]
+
+
+@pytest.mark.parametrize(
+    ("act", "causes", "said"),
+    [
+        ("stop", ["person"], f"{JOB} is stopped (ann)."),
+        ("resume", ["person", "configuration"], f"{JOB} goes on; cleared: person, configuration."),
+    ],
+)
+def test_a_person_acts_on_a_job(
+    run: Any, apis: Any, read_lines: Any, act: str, causes: list[str], said: str
+) -> None:
+    """Stopping and resuming a job send why, and tell what was done."""
+    done = {"job_id": JOB, "held": act == "stop", "causes": causes, "by": "ann"}
+    apis.say(f"POST /v1/jobs/{JOB}/{act}", done)
+    result = run("job", act, JOB, "--why", "month's end")
+    assert result.stdout.strip() == said
+    assert ("bulk-lookup job resume" in result.stderr) == (act == "stop")
+    assert apis.requests[0].content == b'{"why":"month\'s end"}'
+    assert read_lines(run("job", act, JOB, "--why", "month's end", "--json").stdout) == [done]
