@@ -1,14 +1,19 @@
 """Programs killed and stopped in mid-run: nothing lost, nothing paid twice but what was out."""
 
 import asyncio
+import contextlib
 import signal
+import threading
+from collections.abc import Iterable, Mapping
+from typing import Any
 
+import httpx
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import CommitFailedError
 
 from services.local.twilio.config import Account, Latency, SimulatorConfig
 from services.local.twilio.faults import Fault
-from tests.pipeline.books import PACKAGE, assert_whole, counters_and_rows, paid_again
+from tests.pipeline.books import PACKAGE, asked, assert_whole, counters_and_rows, paid_again
 from tests.pipeline.harness import GUARD_SECONDS, Pipeline, StartPipeline
 
 CONCURRENCY = 20
@@ -156,3 +161,43 @@ def test_a_scheduler_killed_before_its_commit_pays_nothing_twice(
     calls = pipeline.calls()
     assert paid_again(calls) == 0
     assert len(calls) == 2 * len(numbers)
+
+
+def test_an_upload_goes_on_after_a_kill_of_ingest(start_pipeline: StartPipeline) -> None:
+    """Kill -9 of ingest while it publishes; the same file again is the same job, every row once."""
+    pipeline = start_pipeline(simulator=simulator(median_seconds=0.01))
+    # Long enough to be in the middle of when the first of it is stored.
+    rows = pipeline.numbers(4_000) * 4
+    api = pipeline.api
+
+    def jobs() -> list[Mapping[str, Any]]:
+        with pipeline.api as results:
+            return list(results.pages("/v1/jobs"))
+
+    def submit() -> None:
+        # Its connection breaks with ingest.
+        with contextlib.suppress(httpx.TransportError), api:
+            api.submit(csv(rows), key="one", packages=PACKAGE)
+
+    upload = threading.Thread(target=submit)
+    upload.start()
+    pipeline.wait_until("some are known", lambda: any(job["known"] for job in jobs()))
+    pipeline["ingest"].kill()
+    upload.join()
+    (broken,) = jobs()
+    assert broken["state"] == "receiving"
+    pipeline["ingest"].start()
+    pipeline["ingest"].wait_ready()
+    with pipeline.api as again:
+        job = again.submit(csv(rows), key="one", packages=PACKAGE)
+    assert (job["job_id"], job["accepted"]) == (broken["job_id"], len(rows))
+    pipeline.wait_complete(str(job["job_id"]))
+
+    assert pipeline.counts(str(job["job_id"])) == {"completed": len(rows)}
+    calls = pipeline.calls()
+    assert asked(calls) == set(rows)
+    assert paid_again(calls) == 0
+
+
+def csv(numbers: Iterable[str]) -> bytes:
+    return "\n".join(["phone", *numbers]).encode()
