@@ -78,6 +78,13 @@ class Assignment:
             self._raising = None
 
     async def _raise(self, partitions: set[int], generation: int) -> None:
+        if any(number >= self._partitions for number in partitions):
+            # A key would no longer meet its equals; the barred partitions stay so.
+            raise FaultError(
+                f"topics have more than the {self._partitions} partitions they had at the start: "
+                "outcomes would not follow their requests; give all aligned topics one number "
+                "while nothing is on its way, and start every program again"
+            )
         self._barrier.raise_for(generation, await self._ends(partitions))
 
 

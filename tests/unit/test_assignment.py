@@ -1,0 +1,75 @@
+"""What follows from an assignment: shares, the barrier, and a refusal."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from services.lookup.assignment import Assignment, Ends
+from services.lookup.barrier import Barrier
+from services.lookup.pace import Limiter
+from services.lookup.paid import PaidCheck
+from services.runtime.health import Readiness
+from services.runtime.program import FaultError
+
+PARTITIONS = 4
+
+
+class Made:
+    """An assignment with everything around it at hand."""
+
+    def __init__(self) -> None:
+        self.limiter = Limiter(1)
+        self.barrier = Barrier(lambda _partition, _generation: None)
+        self.readiness = Readiness("partitions")
+        self.tasks: list[asyncio.Task[None]] = []
+        self.revocations = 0
+        self.assignment = Assignment(
+            barrier=self.barrier,
+            paid=cast("PaidCheck", SimpleNamespace(revoked=self.revoked)),
+            ends=self.ends,
+            shares={"main": (self.limiter, cast("Any", SimpleNamespace(concurrency=40)))},
+            partitions=PARTITIONS,
+            readiness=self.readiness,
+            watch=self.watch,
+        )
+
+    def revoked(self) -> None:
+        self.revocations += 1
+
+    async def ends(self, partitions: set[int]) -> Ends:
+        return {number: {("lookup.results", number): 7} for number in partitions}
+
+    def watch(self, task: asyncio.Task[None]) -> asyncio.Task[None]:
+        self.tasks.append(task)
+        return task
+
+
+async def test_an_assignment_sets_the_share_and_raises_the_barrier() -> None:
+    """Three of four partitions bring three quarters of the limit, and wait for their ends."""
+    made = Made()
+    made.assignment.assigned({0, 1, 2}, 5)
+    await asyncio.gather(*made.tasks)
+    assert made.limiter.limit == 30
+    assert made.barrier.waits
+    assert made.readiness.missing == {}
+
+
+async def test_a_revocation_drops_the_barrier_and_what_was_asked() -> None:
+    """Nothing of the old assignment is released, and its replies are void."""
+    made = Made()
+    made.assignment.assigned({0}, 5)
+    await asyncio.gather(*made.tasks)
+    made.assignment.revoked()
+    assert not made.barrier.waits
+    assert made.revocations == 1
+
+
+async def test_more_partitions_than_at_the_start_are_a_fault() -> None:
+    """A topic that grew while lookup ran stops it with the way out; nothing of it flows."""
+    made = Made()
+    made.assignment.assigned({0, PARTITIONS}, 5)
+    with pytest.raises(FaultError, match="start every program again"):
+        await made.tasks[0]
+    assert not made.barrier.waits
