@@ -189,6 +189,11 @@ class Consumer(driver.Consumer):
         committed: int | None = self._committed_offset[tp]
         return committed
 
+    async def first_offset(self, tp: Any) -> int:
+        """The oldest offset that Kafka still has of a partition."""
+        found = await self.earliest_offsets(tp)
+        return int(next(iter(found.values())))
+
     def uncommitted(self) -> dict[Any, int]:
         """Partitions whose done work the broker has not confirmed, with the offset wanted."""
         return {

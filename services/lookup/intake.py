@@ -20,7 +20,7 @@ from typing import Any
 
 from services.contracts.messages import LookupRequest
 from services.runtime.logs import get_logger
-from services.runtime.program import EXIT_FAULT
+from services.runtime.program import EXIT_FAULT, FaultError
 
 log = get_logger(__name__)
 
@@ -143,6 +143,8 @@ class Intake:
         self._order: dict[Any, deque[Taken]] = defaultdict(deque)
         self._stopping = False
         self._draining = False
+        #: By partition, the offset after the last record taken.
+        self._following: dict[Any, int] = {}
         #: By partition, the offset up to which everything is done: what may be committed.
         self.done_up_to: dict[Any, int] = {}
 
@@ -155,11 +157,32 @@ class Intake:
                 self._slots.release()
                 consumer.forget(event.message)  # comes again, here or elsewhere
                 continue
+            if (skipped := await self._skipped(event.message, consumer)) is not None:
+                self._slots.release()
+                self._on_fault(skipped)
+                return
             taken = Taken(event)
             self._order[taken.tp].append(taken)
             taken.task = asyncio.create_task(self._handle(taken))
             # A callback, since a task cancelled before its first step runs no `finally`.
             taken.task.add_done_callback(partial(self._ended, taken, consumer))
+
+    async def _skipped(self, message: Any, consumer: Any) -> FaultError | None:
+        """Whether records between the last one and this one were never handed over.
+
+        These topics are neither compacted nor transactional, so offsets follow one another;
+        only what Kafka has deleted may be missing. Anything else would be committed over.
+        """
+        expected = self._following.get(message.tp)
+        if expected is None:
+            expected = consumer.place(message.tp) or 0
+        self._following[message.tp] = message.offset + 1
+        if message.offset <= expected or await consumer.first_offset(message.tp) >= message.offset:
+            return None
+        return FaultError(
+            f"{message.tp.topic}/{message.tp.partition}: the records {expected} to "
+            f"{message.offset - 1} were skipped; started again, lookup reads them"
+        )
 
     def _ended(self, taken: Taken, consumer: Any, task: asyncio.Task[None]) -> None:
         self._slots.release()
@@ -178,6 +201,7 @@ class Intake:
     def assigned(self) -> None:
         """New partitions are about to flow; not if the program is stopping."""
         self._draining = False
+        self._following.clear()
         self.done_up_to.clear()
 
     def stop(self) -> None:

@@ -22,8 +22,18 @@ class FakeConsumer:
         self.app = SimpleNamespace(consumer_generation_id=1)
         self.forgotten: list[int] = []
 
+        #: Committed, and the oldest that is left.
+        self.committed: int | None = 1
+        self.oldest = 0
+
     def forget(self, message: Any) -> None:
         self.forgotten.append(message.offset)
+
+    def place(self, _: Any) -> int | None:
+        return self.committed
+
+    async def first_offset(self, _: Any) -> int:
+        return self.oldest
 
 
 def event(offset: int, generation: int = 1, partition: int = 0) -> Any:
@@ -86,6 +96,7 @@ async def settle() -> None:
 async def test_only_an_unbroken_run_of_done_records_may_be_committed(made: Fixture) -> None:
     """Records that end out of order move the partition's place only up to the first hole."""
     intake, work, consumer, *_ = made
+    consumer.committed = 5
     await intake.take(events(event(5), event(6), event(7)), consumer)
     await settle()
     work.ends[6].set_result(None)
@@ -158,6 +169,32 @@ async def test_records_of_another_generation_are_left_to_come_again(made: Fixtur
     await settle()
     assert work.ends == {}
     assert consumer.forgotten == [1]
+
+
+@pytest.mark.parametrize(
+    ("committed", "oldest", "offsets", "fault"),
+    [
+        (5, 0, [5, 6], False),
+        (5, 0, [6], True),  # 5 was never handed over
+        (5, 0, [5, 7], True),
+        (5, 6, [6, 7], False),  # Kafka deleted 5
+        (5, 6, [7], True),
+        (None, 0, [0, 1], False),  # nothing was ever committed
+        (None, 3, [3], False),
+        (None, 0, [1], True),
+        (5, 0, [4, 5], False),  # again what was done: its turn tells
+    ],
+)
+async def test_a_skipped_record_is_not_committed_over(
+    made: Fixture, committed: int | None, oldest: int, offsets: list[int], *, fault: bool
+) -> None:
+    """A hole in what was handed over stops the program before anything after it is done."""
+    intake, work, consumer, faults, _ = made
+    consumer.committed, consumer.oldest = committed, oldest
+    await intake.take(events(*map(event, offsets)), consumer)
+    await settle()
+    assert bool(faults) is fault
+    assert len(work.ends) == len(offsets) - fault
 
 
 async def test_a_stop_is_not_undone_by_an_assignment(made: Fixture) -> None:
