@@ -24,8 +24,6 @@ from services.ingest.ids import inbound_job_id, inbound_record_id, inbound_reque
 from services.ingest.phone import Rejection, normalise
 from services.ingest.reasons import SENTENCES
 
-#: Bytes of a key; a longer one is cut, since it stands in the dead letter twice.
-MAX_KEY = 32_000
 _SHOWN = 5
 _ACCOUNT: TypeAdapter[str] = TypeAdapter(AccountName)
 _PACKAGES = ", ".join(Package)
@@ -71,22 +69,18 @@ def judge(record: InboundRecord, defaults: Defaults, now: datetime) -> LookupReq
 
 def bury(record: InboundRecord, reason: DeadReason, detail: str, now: datetime) -> DeadLetter:
     """Make the record's dead letter; `detail` holds no number."""
-    key = record.key
-    letter = make_dead_letter(
+    return make_dead_letter(
         reason=reason,
         detail=detail,
         topic=record.topic,
         partition=record.partition,
         offset=record.offset,
         timestamp=_time(record.timestamp),
-        key=None if key is None else key[:MAX_KEY],
+        key=record.key,
         value=record.value,
-        headers=[(name, content or b"") for name, content in record.headers],
+        headers=record.headers,
         failed_at=now,
     )
-    if key is not None and len(key) > MAX_KEY:
-        return letter.model_copy(update={"truncated": True})
-    return letter
 
 
 def _request(record: InboundRecord, defaults: Defaults, now: datetime) -> LookupRequest:

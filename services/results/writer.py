@@ -243,7 +243,7 @@ class Writer:
         await self._publisher.publish(
             self._topics.dead_letters.name,
             encode(letter),
-            key=record.key,
+            key=letter.original_key,
             partition=record.partition if same_number else None,
             headers=tool_headers(letter),
         )
