@@ -9,15 +9,14 @@ import socket
 import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 
 import httpx
 import pytest
+import trustme
 
 from services.lookup.transport import HttptoolsTransport, RequestTemplate
 
 #: A key and a self-signed certificate for 127.0.0.1, for these tests only.
-CERTIFICATE = Path(__file__).with_name("test_only_tls.pem")
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 CHUNKED = (
@@ -477,8 +476,10 @@ async def test_it_serves_httpx_own_client(server: ScriptedServer) -> None:
 async def test_tls_is_verified_and_spoken() -> None:
     """A trusted certificate serves over one kept connection; an unknown one is a connect error."""
     server_side = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    server_side.load_cert_chain(CERTIFICATE)
-    trusting = ssl.create_default_context(cafile=CERTIFICATE)
+    authority = trustme.CA()
+    authority.issue_cert("127.0.0.1").configure_cert(server_side)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
     async with serving(server_side) as server:
         origin = server.origin.replace("http:", "https:")
         request = RequestTemplate(origin, {}).get("/x")
