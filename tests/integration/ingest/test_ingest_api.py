@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
@@ -211,28 +211,39 @@ async def test_an_account_that_may_not_be_named_leaves_nothing(
     assert await read_topic("contacts") == []
 
 
+async def _in_pieces(size: int) -> AsyncIterator[bytes]:
+    for _ in range(size // 1000):
+        yield b"x" * 1000
+
+
+@pytest.mark.parametrize("announced", [True, False])
+@pytest.mark.parametrize(
+    ("limit", "room", "status"),
+    [(50_000, 200_000, 413), (200_000, 50_000, 503)],
+    ids=["over MAX_UPLOAD_BYTES", "over SPOOL_LIMIT_BYTES"],
+)
 async def test_a_file_over_the_limit_is_refused(
-    settings: IngestSettings, running: Any, until: Until
+    settings: IngestSettings,
+    running: Any,
+    until: Until,
+    limit: int,
+    room: int,
+    status: int,
+    *,
+    announced: bool,
 ) -> None:
     """Announced or not, a body over MAX_UPLOAD_BYTES gets 413, one over the spool's room 503."""
-
-    async def unannounced() -> Any:
-        for _ in range(100):
-            yield b"x" * 1000
-
-    small = settings.model_copy(update={"max_upload_bytes": 50_000, "spool_limit_bytes": 40_000})
+    small = settings.model_copy(update={"max_upload_bytes": limit, "spool_limit_bytes": room})
     async with running(small) as client:
 
         async def is_open() -> bool:
             return bool((await client.post("/v1/jobs", content=b"")).status_code == 422)
 
         await until(is_open)
-        announced = await client.post("/v1/jobs", content=b"x" * 100_000)
-        streamed = await client.post("/v1/jobs", content=unannounced())
-        no_room = await client.post("/v1/jobs", content=b"x" * 45_000)
-    assert (announced.status_code, no_room.status_code) == (413, 503)
-    assert streamed.status_code == 503
-    assert "Retry-After" in no_room.headers
+        body = b"x" * 100_000 if announced else _in_pieces(100_000)
+        answer = await client.post("/v1/jobs", content=body)
+    assert answer.status_code == status
+    assert ("Retry-After" in answer.headers) == (status == 503)
 
 
 async def _begin_sending(
