@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json as json_format
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -152,6 +154,8 @@ def _tell(console: Console, home: Home, running: Mapping[str, Any]) -> None:
     ):
         console.print(f"  {name:<11} {value}", markup=False)
     exports = [f"API_TOKEN_FILE={token_file}"] if token_file else []
+    if shutil.which("bulk-lookup") is None:
+        exports.append(f'PATH="{Path(sys.executable).parent}:$PATH"')
     for setting, program in (("INGEST_URL", "ingest"), ("RESULTS_URL", "results")):
         if running[program] != _USUAL[setting]:
             exports.append(f"{setting}={running[program]}")
