@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 
+from services.cli.acts import Why, carry_out
 from services.cli.output import AsJson, Column, Screen
 from services.cli.session import Session
 from services.cli.wording import count, when
@@ -15,7 +15,7 @@ from services.cli.wording import count, when
 accounts = typer.Typer(help="List Twilio accounts, and stop one or let it go on.")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The account's name in the settings.")]
-Why = Annotated[str, typer.Option(help="Shown to others beside the hold.")]
+_ACCOUNTS = ("accounts", "accounts")
 
 
 @accounts.callback(invoke_without_command=True)
@@ -47,30 +47,13 @@ def list_accounts(ctx: typer.Context, as_json: AsJson = False) -> None:
 @accounts.command()
 def stop(ctx: typer.Context, name: Name, why: Why, as_json: AsJson = False) -> None:
     """Stop an account: within a second nothing more is asked of it, and nothing is lost."""
-    _act(ctx, name, "stop", why, as_json=as_json)
+    carry_out(ctx, "stop", _ACCOUNTS, name, why, as_json=as_json)
 
 
 @accounts.command()
 def resume(ctx: typer.Context, name: Name, why: Why, as_json: AsJson = False) -> None:
     """Let an account go on, whatever held it: what waited goes to lookup again."""
-    _act(ctx, name, "resume", why, as_json=as_json)
-
-
-def _act(ctx: typer.Context, name: str, act: str, why: str, *, as_json: bool) -> None:
-    session: Session = ctx.obj
-    screen = Screen(as_json=as_json)
-    with session.results() as api:
-        done = api.post(f"/v1/accounts/{quote(name, safe='')}/{act}", {"why": why})
-    if as_json:
-        screen.json(done)
-        return
-    screen.line(
-        f"{done['name']} is stopped ({done['by']})."
-        if done["held"]
-        else f"{done['name']} goes on; cleared: {', '.join(done['causes'])}."
-    )
-    if done["held"]:
-        screen.note(f"Let it go on with: bulk-lookup accounts resume {done['name']} --why ...")
+    carry_out(ctx, "resume", _ACCOUNTS, name, why, as_json=as_json)
 
 
 def _row(account: dict[str, Any]) -> list[str]:

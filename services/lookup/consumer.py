@@ -132,11 +132,7 @@ class Consumer(driver.Consumer):
     async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
         """Commit what the intake is done with, and remember only what the broker confirmed."""
         del topics, start_new_transaction
-        offsets = {
-            tp: offset
-            for tp, offset in self.intake.done_up_to.items()
-            if offset > self.confirmed.get(tp, -1)
-        }
+        offsets = self.uncommitted()
         if not offsets or not await self._commit(offsets):
             return False
         self.confirmed.update(offsets)

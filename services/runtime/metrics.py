@@ -231,7 +231,7 @@ ACCOUNT_HELD = _gauge(
 LOOKUP_WAITING = _gauge(
     "lookup_records_waiting",
     "lookup",
-    "Records taken, by what they wait for: paid_check, limiter, hold, lease, memory, acknowledgement.",
+    "Records taken, by what they wait for: paid_check, limiter, hold, lease, memory.",
     "Names what is slow or stopped.",
     "cause",
 )
