@@ -44,6 +44,10 @@ test: $(DEV) ## Run all tests, on real Kafka and PostgreSQL
 test-unit: $(DEV) ## Run the tests that need nothing but this process (seconds)
 	$(BIN)/python -m pytest tests/unit tests/contracts
 
+.PHONY: record-alerts
+record-alerts: $(DEV) ## Cause faults on the real stack and see which alerts fire (15 minutes)
+	$(BIN)/python -m tests.alerts $(ARGS)
+
 .PHONY: check
 check: $(DEV) ## Lint, formatting, types, import rules, and pages made from the code
 	$(BIN)/ruff check .
@@ -51,6 +55,8 @@ check: $(DEV) ## Lint, formatting, types, import rules, and pages made from the 
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m services.reference --check
+	$(BIN)/python -m deploy.grafana.generate --check
+	$(BIN)/python -m deploy.k8s.rules --check
 
 .PHONY: format
 format: $(DEV) ## Format the code and mend what ruff can mend itself
@@ -58,8 +64,10 @@ format: $(DEV) ## Format the code and mend what ruff can mend itself
 	$(BIN)/ruff check --fix .
 
 .PHONY: reference
-reference: $(DEV) ## Write docs/reference and the schema snapshots anew from the code
+reference: $(DEV) ## Write anew what is made from code: docs/reference, schemas, dashboards, rules
 	$(BIN)/python -m services.reference
+	$(BIN)/python -m deploy.k8s.rules
+	$(BIN)/python -m deploy.grafana.generate
 	$(BIN)/python tests/contracts/snapshots.py
 
 .PHONY: lock upgrade
@@ -68,6 +76,7 @@ lock upgrade: $(UV) ## Lock the dependencies (upgrade: to their newest versions)
 	$(COMPILE) pyproject.toml --extra local -c requirements/dev.txt -o requirements/local.txt
 	$(COMPILE) pyproject.toml -c requirements/dev.txt -o requirements/runtime.txt
 	$(COMPILE) --group build -c requirements/dev.txt -o requirements/build.txt
+	$(COMPILE) --no-deps --group tools -o requirements/tools.txt
 upgrade: COMPILE += --upgrade
 
 .PHONY: clean
@@ -106,8 +115,9 @@ $(LOCAL): $(UV) requirements/local.txt pyproject.toml
 	@$(PROJECT)
 	@touch $@
 
-$(DEV): $(UV) requirements/dev.txt pyproject.toml
+$(DEV): $(UV) requirements/dev.txt requirements/tools.txt pyproject.toml
 	@echo "Installing what working on the project needs"
 	@$(INSTALL) --require-hashes -r requirements/dev.txt
+	@$(INSTALL) --require-hashes --no-deps --no-build-isolation -r requirements/tools.txt
 	@$(PROJECT)
 	@touch $@ $(LOCAL)

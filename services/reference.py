@@ -33,7 +33,8 @@ from services.ingest.settings import IngestSettings
 from services.lookup.scheduler import SchedulerSettings
 from services.lookup.settings import LookupSettings
 from services.results.settings import ResultsSettings
-from services.runtime.metrics import ALL, TABLE
+from services.runtime.metric_table import ALL
+from services.runtime.metrics import TABLE
 from services.runtime.settings import ProgramSettings
 
 DIRECTORY = Path(__file__).parent.parent / "docs" / "reference"

@@ -1,4 +1,4 @@
-"""Real servers for the tests: started at the first use, ended with the pytest process."""
+"""Real servers and pipelines for the tests: started at the first use, ended with the process."""
 
 import shutil
 import tempfile
@@ -12,6 +12,25 @@ from hypothesis import settings
 
 from services.local.kafka import KafkaServer
 from services.local.postgres import PostgresServer
+from tests.needs_prometheus import (
+    pytest_collection_modifyitems,
+    pytest_runtest_setup,
+    pytest_terminal_summary,
+)
+from tests.pipeline.fixtures import (
+    pipeline_directory,
+    pytest_runtest_makereport,
+    start_pipeline,
+)
+
+__all__ = [
+    "pipeline_directory",
+    "pytest_collection_modifyitems",
+    "pytest_runtest_makereport",
+    "pytest_runtest_setup",
+    "pytest_terminal_summary",
+    "start_pipeline",
+]
 
 # How long an example may take depends on what else the machine does.
 settings.register_profile("untimed", parent=settings(), deadline=None)

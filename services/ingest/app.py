@@ -26,6 +26,7 @@ from services.runtime.logs import get_logger
 from services.runtime.metrics import registry_for
 from services.runtime.program import Stop, run_program
 from services.runtime.settings import SettingsError
+from services.runtime.standing import show_standing
 
 log = get_logger(__name__)
 
@@ -99,9 +100,10 @@ class _Program:
     async def _take_inbound(self, connecting: asyncio.Task[int]) -> None:
         settings = self._settings
         partitions = await asyncio.shield(connecting)
+        group = f"{settings.kafka_topic_prefix}ingest"
         consumer = make_consumer(
             settings,
-            group_id=f"{settings.kafka_topic_prefix}ingest",
+            group_id=group,
             session_timeout_ms=int(settings.kafka_session_timeout.total_seconds() * 1000),
             heartbeat_interval_ms=int(settings.kafka_session_timeout.total_seconds() * 100),
         )
@@ -114,6 +116,7 @@ class _Program:
         try:
             await wait_for_kafka(consumer.start, self._readiness, self._stop)
             inbound = Inbound(consumer, self._publisher, settings.topics, partitions, defaults)
+            show_standing(group, [settings.topics.inbound.name], inbound.standings)
             await inbound.run(self._stop)
         finally:
             await consumer.stop()

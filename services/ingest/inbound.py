@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -22,15 +22,15 @@ from services.ingest.inbound_contact import Defaults, InboundRecord, bury, judge
 from services.runtime.kafka import Outgoing, Publisher, partition_of
 from services.runtime.logs import get_logger
 from services.runtime.metrics import (
-    CONSUMER_ASSIGNED,
-    CONSUMER_LAG,
     CONSUMER_REBALANCES,
     CONSUMER_RECORD_AGE,
     CONSUMER_RECORDS,
     DEAD_LETTERS,
     INGEST_ACCEPTED,
+    INGEST_INBOUND_DURATION,
 )
 from services.runtime.program import Stop
+from services.runtime.standing import Standing
 
 log = get_logger(__name__)
 
@@ -65,7 +65,8 @@ class Inbound(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has 
         self._partitions = partitions
         self._defaults = defaults
         self._at_work = asyncio.Lock()
-        self._lags: dict[TopicPartition, int] = {}
+        #: The next offset of each partition that something was taken from.
+        self._next: dict[TopicPartition, int] = {}
 
     async def run(self, stop: Stop) -> None:
         """Take records until a stop is asked for; what was taken is finished and committed.
@@ -87,6 +88,7 @@ class Inbound(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has 
             # No pause between taking and the lock: a revocation waits for the whole batch.
             async with self._at_work:
                 if taken:
+                    self._next.update((tp, part[0].offset) for tp, part in taken.items())
                     await self._finish([record for part in taken.values() for record in part])
                     await self._commit({tp: part[-1].offset + 1 for tp, part in taken.items()})
 
@@ -95,17 +97,25 @@ class Inbound(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has 
         if revoked:
             CONSUMER_REBALANCES.labels(event="revoked").inc()
         async with self._at_work:
-            CONSUMER_ASSIGNED.labels(topic=self._topics.inbound.name).set(0)
+            self._next.clear()
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        """Note what was given."""
+        """Note that there was an assignment."""
+        del assigned
         CONSUMER_REBALANCES.labels(event="assigned").inc()
-        CONSUMER_ASSIGNED.labels(topic=self._topics.inbound.name).set(len(assigned))
+
+    def standings(self) -> Iterable[Standing]:
+        """Where each partition stands; at its end, if nothing was taken from it yet."""
+        for tp in self._consumer.assignment():
+            end = self._consumer.highwater(tp)
+            yield Standing(tp.topic, tp.partition, self._next.get(tp, end), end)
 
     async def _finish(self, records: Sequence[InboundRecord]) -> None:
         """Publish what becomes of each record, and return when all is acknowledged."""
+        started = time.perf_counter()
         outcomes = await asyncio.to_thread(self._judge_all, records)
         await self._publisher.publish_many([self._outgoing(outcome) for outcome in outcomes])
+        INGEST_INBOUND_DURATION.observe(time.perf_counter() - started)
         topic = self._topics.inbound.name
         now = time.time()
         for record, outcome in zip(records, outcomes, strict=True):
@@ -149,6 +159,7 @@ class Inbound(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has 
         )
 
     async def _commit(self, offsets: dict[TopicPartition, int]) -> None:
+        self._next.update(offsets)
         try:
             await self._consumer.commit(offsets)
         except (CommitFailedError, IllegalStateError) as error:
@@ -159,12 +170,3 @@ class Inbound(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has 
                 raise
             # The next commit covers this one.
             log.warning("could not commit yet", reason=str(error))
-        self._note_lag(offsets)
-
-    def _note_lag(self, offsets: dict[TopicPartition, int]) -> None:
-        assigned = self._consumer.assignment()
-        self._lags = {tp: lag for tp, lag in self._lags.items() if tp in assigned}
-        for partition, offset in offsets.items():
-            if partition in assigned and (end := self._consumer.highwater(partition)) is not None:
-                self._lags[partition] = max(0, end - offset)
-        CONSUMER_LAG.labels(topic=self._topics.inbound.name).set(sum(self._lags.values()))

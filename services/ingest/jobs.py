@@ -66,10 +66,15 @@ class Jobs:
         await self._pool.fetchval("SELECT 1", timeout=_WITHIN)
 
     async def find(self, job_id: UUID) -> StoredJob | None:
-        """The job, if it was ever begun."""
+        """The job, if it was ever begun.
+
+        A row without a fingerprint was made by results of the job's contacts alone, after
+        PostgreSQL was restored from before its beginning: then it is begun once more.
+        """
         row = await self._pool.fetchrow(
             "SELECT fingerprint, options->>'content_sha256' AS content_sha256, created_at, state, "
-            "accepted, rejected, duplicates FROM jobs WHERE job_id = $1",
+            "accepted, rejected, duplicates FROM jobs "
+            "WHERE job_id = $1 AND fingerprint IS NOT NULL",
             job_id,
             timeout=_WITHIN,
         )
@@ -96,7 +101,10 @@ class Jobs:
         await self._pool.execute(
             "INSERT INTO jobs (job_id, source, state, idempotency_key, fingerprint, file_name, "
             "account, packages, options) VALUES ($1, $2, 'receiving', $3, $4, $5, $6, $7, $8) "
-            "ON CONFLICT (job_id) DO NOTHING",
+            "ON CONFLICT (job_id) DO UPDATE SET state = EXCLUDED.state, "
+            "idempotency_key = EXCLUDED.idempotency_key, fingerprint = EXCLUDED.fingerprint, "
+            "file_name = EXCLUDED.file_name, options = EXCLUDED.options "
+            "WHERE jobs.fingerprint IS NULL",
             job.job_id,
             job.source,
             job.idempotency_key,

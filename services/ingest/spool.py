@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from services.runtime.metrics import INGEST_SPOOL_BYTES
+from services.runtime.metrics import INGEST_SPOOL_BYTES, INGEST_SPOOL_LIMIT
 
 #: Bytes gathered before they are hashed and written in a thread.
 _WRITE = 256 * 1024
@@ -48,6 +48,7 @@ class Spool:
         self._limit = limit
         self.max_upload = max_upload
         self._used = 0
+        INGEST_SPOOL_LIMIT.set(limit)
 
     def open(self, announced: int) -> SpooledFile:
         """Make room for one upload, of which so many bytes were announced (0: unknown).

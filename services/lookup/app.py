@@ -30,7 +30,7 @@ from services.lookup.paid import PaidCheck
 from services.lookup.route import Policy
 from services.lookup.settings import LookupSettings
 from services.lookup.twilio import TwilioClient
-from services.runtime.control_topic import ControlTopic
+from services.runtime.control_topic import ControlTopic, show_running
 from services.runtime.database import Pool, open_pool
 from services.runtime.health import Readiness, health_router
 from services.runtime.http import LOOPBACK, serve_http
@@ -39,6 +39,7 @@ from services.runtime.kafka_topics import check_topics
 from services.runtime.logs import get_logger
 from services.runtime.metrics import registry_for
 from services.runtime.program import FaultError, Stop, first_of, run_program
+from services.runtime.standing import show_standing
 
 log = get_logger(__name__)
 
@@ -77,6 +78,8 @@ def make_faust_app(settings: LookupSettings, parts: Parts, slots: int) -> faust.
         broker_rebalance_timeout=settings.drain_limit.total_seconds() + 15,
         broker_commit_interval=0.2,
         broker_max_poll_records=500,
+        # Topics that somebody gave more partitions are noticed as soon as a lost session is.
+        consumer_metadata_max_age_ms=int(settings.kafka_session_timeout.total_seconds() * 1000),
         # The drain and the watchdog end what hangs; leaving the group would not.
         broker_max_poll_interval=30 * _DAY,
         # Topics with one number of partitions go to one process together.
@@ -102,6 +105,8 @@ class _Parts:
     """What runs, once everything is connected."""
 
     app: faust.App
+    #: What it takes from.
+    topics: tuple[str, ...]
     assignment: Assignment
     paid: PaidCheck
     lease: Lease
@@ -178,7 +183,7 @@ def _build(
     )
     parts = Parts(intake, lease, assignment.assigned, assignment.revoked)
     app = make_faust_app(settings, parts, slots)
-    return _Parts(app, assignment, paid, lease)
+    return _Parts(app, (topics.contacts.name, topics.due.name), assignment, paid, lease)
 
 
 async def serve(settings: LookupSettings, stop: Stop) -> None:
@@ -200,6 +205,8 @@ async def serve(settings: LookupSettings, stop: Stop) -> None:
             await wait_for_kafka(kafka_client.start, readiness, stop)
         client = TwilioClient(accounts)
         stack.push_async_callback(client.close)
+        for account in accounts:
+            show_running(account)
         control = ControlTopic(control_consumer, publisher, settings.topics.control)
         parts = _build(
             settings,
@@ -234,6 +241,7 @@ async def _run(
             return
         readiness.met("control")
         await app.start()
+        show_standing(app.conf.id, parts.topics, app.consumer.standings)
         watch = watchdog(app.consumer, parts.lease, longest)
         tasks.append(stop.watch(asyncio.create_task(watch)))
         await first_of(stop.wait(), app.wait_until_stopped())

@@ -15,7 +15,7 @@ from services.lookup.pace import Limiter, share
 from services.lookup.paid import PaidCheck
 from services.runtime.health import Readiness
 from services.runtime.logs import get_logger
-from services.runtime.metrics import CONSUMER_ASSIGNED, CONSUMER_LAG, TWILIO_LIMIT
+from services.runtime.metrics import TWILIO_LIMIT
 from services.runtime.program import FaultError
 
 log = get_logger(__name__)
@@ -82,14 +82,15 @@ class Assignment:
             # A key would no longer meet its equals; the barred partitions stay so.
             raise FaultError(
                 f"topics have more than the {self._partitions} partitions they had at the start: "
-                "outcomes would not follow their requests; give all aligned topics one number "
-                "while nothing is on its way, and start every program again"
+                "outcomes would not follow their requests; stop every program, run "
+                "`bulk-lookup topics resize` if `bulk-lookup topics` finds numbers that differ, "
+                "and start every program again"
             )
         self._barrier.raise_for(generation, await self._ends(partitions))
 
 
 async def watchdog(consumer: Consumer, lease: Lease, longest_call: float) -> None:
-    """Watch that work ends and is committed, and measure the lag.
+    """Watch that work ends and is committed.
 
     Waiting before a call, or for an outcome's acknowledgement, never counts.
 
@@ -102,7 +103,6 @@ async def watchdog(consumer: Consumer, lease: Lease, longest_call: float) -> Non
         await asyncio.sleep(_WATCH_EVERY)
         now, woke_late = time.monotonic(), time.monotonic() - last > 3 * _WATCH_EVERY
         last = now
-        _measure(consumer)
         if woke_late:
             continue  # the process itself stood still: what it reads now is not yet true
         sent_at = consumer.intake.unanswered_since()
@@ -120,18 +120,3 @@ async def watchdog(consumer: Consumer, lease: Lease, longest_call: float) -> Non
                 uncommitted_since[tp] = (waiting[tp], now)
             elif now - since > _UNCOMMITTED_LIMIT:
                 raise FaultError(f"done work of {tp.topic}/{tp.partition} stays uncommitted")
-
-
-def _measure(consumer: Consumer) -> None:
-    lag: dict[str, int] = {}
-    assigned: dict[str, int] = {}
-    for tp in consumer.assignment():
-        assigned[tp.topic] = assigned.get(tp.topic, 0) + 1
-        end = consumer.highwater(tp)
-        place = consumer.place(tp)
-        if end is not None and place is not None:
-            lag[tp.topic] = lag.get(tp.topic, 0) + max(0, end - place)
-    for topic, count in assigned.items():
-        CONSUMER_ASSIGNED.labels(topic=topic).set(count)
-    for topic, records in lag.items():
-        CONSUMER_LAG.labels(topic=topic).set(records)

@@ -17,7 +17,7 @@ from aiokafka.structs import TopicPartition
 
 from services.lookup.memory import Offsets
 from services.runtime.logs import get_logger
-from services.runtime.metrics import BARRIER_DURATION
+from services.runtime.metrics import BARRIER_DURATION, BARRIER_WAITING
 
 log = get_logger(__name__)
 _RETRY_AFTER = 0.5
@@ -51,6 +51,7 @@ class Barrier:
         self._waits: dict[int, dict[tuple[str, int], int]] = {}
         self._generation = 0
         self._raised_at = 0.0
+        BARRIER_WAITING.set_function(self.waited)
 
     def raise_for(self, generation: int, ends: dict[int, dict[tuple[str, int], int]]) -> None:
         """Hold these partitions until their ends are stored."""
@@ -66,6 +67,10 @@ class Barrier:
     def waits(self) -> bool:
         """Whether any partition is held."""
         return bool(self._waits)
+
+    def waited(self) -> float:
+        """Seconds since partitions that are still held were assigned; 0 if none are."""
+        return time.monotonic() - self._raised_at if self._waits else 0.0
 
     def seen(self, offsets: Offsets) -> None:
         """Release the partitions whose ends these stored offsets have reached."""

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,7 @@ from services.lookup.intake import Intake
 from services.lookup.lease import Lease
 from services.runtime.logs import get_logger
 from services.runtime.metrics import CONSUMER_REBALANCES
+from services.runtime.standing import Standing
 
 log = get_logger(__name__)
 #: A drain's commit takes no longer, whatever the broker does.
@@ -184,6 +185,21 @@ class Consumer(driver.Consumer):
             return self.confirmed[tp]
         committed: int | None = self._committed_offset[tp]
         return committed
+
+    def standings(self) -> Iterable[Standing]:
+        """Where each partition stands, by what is committed."""
+        found = []
+        for tp in self.assignment():
+            place = self.place(tp)
+            try:
+                end = self.highwater(tp)
+            except AssertionError:
+                continue  # taken away meanwhile, in the consumer's own thread
+            # The library's place of a partition in which nothing was ever committed is -1.
+            found.append(
+                Standing(tp.topic, tp.partition, place if place is None else max(0, place), end)
+            )
+        return found
 
     async def first_offset(self, tp: Any) -> int:
         """The oldest offset that Kafka still has of a partition."""

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from services.contracts.packages import Answers, newest
 from services.contracts.turns import Record, Row, next_row
-from services.runtime.metrics import MEMORY_RECORDS
+from services.runtime.metrics import MEMORY_LIMIT, MEMORY_RECORDS
 
 #: The next offset that results will store, by topic and partition.
 Offsets = Mapping[tuple[str, int], int]
@@ -42,6 +42,8 @@ class Memory:
         self._by_number: dict[NumberKey, list[Remembered]] = defaultdict(list)
         self._room = asyncio.Semaphore(limit)
         self._size = 0
+        self._stored: Offsets = {}
+        MEMORY_LIMIT.set(limit)
 
     async def reserve(self) -> None:
         """Wait until there is room for one more; given back by `give_back` or kept by `remember`."""
@@ -75,11 +77,16 @@ class Memory:
 
     def forget_stored(self, offsets: Offsets) -> None:
         """Let go of what PostgreSQL holds by now."""
+        self._stored = offsets
         for place, kept in self._places.items():
             following = offsets.get(place, 0)
             for offset in [o for o in kept if o < following]:
                 self._drop(kept.pop(offset))
         MEMORY_RECORDS.set(self._size)
+
+    def stored(self, topic: str, partition: int) -> int:
+        """The next offset that results will store there, as last told; 0 if nothing was."""
+        return self._stored.get((topic, partition), 0)
 
     def __len__(self) -> int:
         """How many outcomes are kept."""

@@ -18,6 +18,7 @@ from services.lookup.intake import Taken
 from services.lookup.memory import Memory, Remembered
 from services.runtime.kafka import Headers, Publisher
 from services.runtime.metrics import CONSUMER_RECORDS, DEAD_LETTERS
+from services.runtime.program import FaultError
 
 #: Topic, partition and offset of an acknowledged record.
 Place = tuple[str, int, int]
@@ -26,7 +27,8 @@ Place = tuple[str, int, int]
 class Outlet:
     """Writes outcomes; each call returns after Kafka's acknowledgement.
 
-    The caller has reserved room in the memory for every outcome of a request.
+    The caller has reserved room in the memory for every outcome of a request. Each raises
+    `FaultError` if Kafka finally refuses it, or is not the Kafka that results has read.
     """
 
     def __init__(self, publisher: Publisher, topics: Topics, memory: Memory) -> None:
@@ -89,9 +91,18 @@ class Outlet:
         key: bytes | None,
         headers: Headers | None = None,
     ) -> Place:
+        stored = self._memory.stored(topic, taken.partition)
         ack = await self._publisher.publish(
             topic, encode(message), key=key, partition=taken.partition, headers=headers
         )
+        if ack.offset < stored:
+            # Memory and barrier would take what is appended from now on for stored.
+            raise FaultError(
+                f"{topic}, partition {taken.partition}: what was appended stands at {ack.offset}, "
+                f"but results has stored all below {stored}: the topic was made anew, or "
+                "DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS belong to two installations. Stop every "
+                "program, and see `Kafka is lost` in docs/operations.md"
+            )
         return topic, taken.partition, ack.offset
 
     def _remember(

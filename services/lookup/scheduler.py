@@ -26,16 +26,16 @@ from services.runtime.kafka import Publisher, make_consumer, wait_for_kafka
 from services.runtime.kafka_topics import check_topics
 from services.runtime.logs import get_logger
 from services.runtime.metrics import (
-    CONSUMER_ASSIGNED,
-    CONSUMER_LAG,
     CONSUMER_REBALANCES,
     CONSUMER_RECORDS,
     SCHEDULER_LATENESS,
     SCHEDULER_MOVED,
+    SCHEDULER_OVERDUE,
     registry_for,
 )
 from services.runtime.program import FaultError, Stop, run_program
 from services.runtime.settings import ProgramSettings
+from services.runtime.standing import Standing, show_standing
 
 log = get_logger(__name__)
 
@@ -47,7 +47,6 @@ _FETCH_BYTES = 128 * 1024
 _BATCH = 1000
 #: Seconds after which a stop is heard at the latest.
 _POLL = 0.2
-_MEASURE_EVERY = 1.0
 
 
 class SchedulerSettings(ProgramSettings):
@@ -83,9 +82,11 @@ class Scheduler(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has
         self._waiting: Waiting[TopicPartition, ConsumerRecord] = Waiting(self._delays, _ENOUGH)
         self._moved: dict[TopicPartition, int] = {}
         self._fetched: dict[TopicPartition, int] = {}
-        self._measured_at = 0.0
+        #: When the oldest of those being moved was due, milliseconds since 1970.
+        self._moving_since: int | None = None
         #: Held while records are moved and committed, so that a revocation comes after.
         self._moving = asyncio.Lock()
+        SCHEDULER_OVERDUE.set_function(self.overdue)
 
     async def run(self, stop: Stop) -> None:
         """Move records until a stop is asked for; what is then being moved is finished."""
@@ -95,7 +96,6 @@ class Scheduler(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has
                 await self._move()
                 await self._commit()
             self._set_paused()
-            self._measure()
             found = await self._consumer.getmany(timeout_ms=self._patience())
             for partition, records in found.items():
                 self._waiting.add(partition, records)
@@ -112,20 +112,31 @@ class Scheduler(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Begin with what was not committed; an empty assignment is one too."""
-        partitions = list(assigned)
         CONSUMER_REBALANCES.labels(event="assigned").inc()
-        for topic in self._delays:
-            mine = sum(partition.topic == topic for partition in partitions)
-            CONSUMER_ASSIGNED.labels(topic=topic).set(mine)
         self._readiness.met("partitions")
-        log.info("partitions assigned", count=len(partitions))
+        log.info("partitions assigned", count=len(list(assigned)))
+
+    def standings(self) -> Iterable[Standing]:
+        """Where each partition stands; at its end, if nothing was taken from it yet."""
+        for tp in self._consumer.assignment():
+            end = self._consumer.highwater(tp)
+            fetched = self._fetched.get(tp, end)
+            position = None if fetched is None else fetched - self._waiting.waiting(tp)
+            yield Standing(tp.topic, tp.partition, position, end)
+
+    def overdue(self) -> float:
+        """Seconds since the oldest record that waits here was due; 0 if none is."""
+        times = [t for t in (self._moving_since, self._waiting.next_due()) if t is not None]
+        return max(0.0, self._clock() - min(times) / 1000) if times else 0.0
 
     async def _move(self) -> None:
         """Append what is due to `lookup.due`, and wait until all of it is acknowledged."""
         due = self._waiting.take_due(int(self._clock() * 1000), _BATCH)
         if not due:
             return
+        self._moving_since = min(one.since for one in due)
         await asyncio.gather(*(self._move_one(one) for one in due))
+        self._moving_since = None
         for one in due:
             self._moved[one.partition] = one.record.offset + 1
 
@@ -168,23 +179,6 @@ class Scheduler(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has
         until = next_due - int(self._clock() * 1000) + 1
         return max(0, min(until, int(_POLL * 1000)))
 
-    def _measure(self) -> None:
-        """Say how far behind the end of each topic the next record to be moved is."""
-        now = self._clock()
-        if abs(now - self._measured_at) < _MEASURE_EVERY:
-            return
-        self._measured_at = now
-        lag = dict.fromkeys(self._delays, 0)
-        assigned = self._consumer.assignment()
-        for partition, fetched in self._fetched.items():
-            if partition not in assigned:
-                continue
-            end = self._consumer.highwater(partition) or fetched
-            waiting = self._waiting.waiting(partition)
-            lag[partition.topic] += max(0, end - fetched) + waiting
-        for topic, records in lag.items():
-            CONSUMER_LAG.labels(topic=topic).set(records)
-
 
 async def serve(settings: SchedulerSettings, stop: Stop) -> None:
     """Start the scheduler, wait for the stop, finish what is being moved."""
@@ -196,9 +190,10 @@ async def serve(settings: SchedulerSettings, stop: Stop) -> None:
         await stack.enter_async_context(serve_http(web, host, settings.http_port, grace=1))
         await wait_for_kafka(lambda: check_topics(settings), readiness, stop)
         publisher = Publisher(settings)
+        group = f"{settings.kafka_topic_prefix}scheduler"
         consumer = make_consumer(
             settings,
-            group_id=f"{settings.kafka_topic_prefix}scheduler",
+            group_id=group,
             session_timeout_ms=10_000,
             heartbeat_interval_ms=1_000,
             # An idle fetch keeps the next one of its broker waiting.
@@ -208,7 +203,10 @@ async def serve(settings: SchedulerSettings, stop: Stop) -> None:
         for client in (publisher, consumer):
             stack.push_async_callback(client.stop)
             await wait_for_kafka(client.start, readiness, stop)
-        moving = asyncio.create_task(Scheduler(settings, consumer, publisher, readiness).run(stop))
+        scheduler = Scheduler(settings, consumer, publisher, readiness)
+        retries = [topic.name for _, topic in settings.topics.retries]
+        show_standing(group, retries, scheduler.standings)
+        moving = asyncio.create_task(scheduler.run(stop))
         await _until_stopped(stop.watch(moving), stop, settings.drain_limit.total_seconds())
 
 

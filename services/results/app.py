@@ -10,9 +10,10 @@ from typing import Any
 
 from services.contracts.messages import ControlState
 from services.results.api import build_api
-from services.results.control import Actions, Holds, show_held
+from services.results.control import Actions, Holds
 from services.results.gauges import keep_measuring
 from services.results.places import Places
+from services.results.records import readers
 from services.results.release import Releaser
 from services.results.settings import ResultsSettings
 from services.results.store import Store
@@ -24,8 +25,9 @@ from services.runtime.health import Readiness
 from services.runtime.http import listening_host, serve_http
 from services.runtime.kafka import Publisher, make_consumer, wait_for_kafka
 from services.runtime.kafka_topics import check_topics
-from services.runtime.metrics import registry_for
+from services.runtime.metrics import TOPIC_RETENTION, registry_for
 from services.runtime.program import Stop, run_program
+from services.runtime.standing import show_standing
 
 #: A standstill of PostgreSQL is waited for, not left the group for.
 _NEVER_MS = 30 * 24 * 3600 * 1000
@@ -46,13 +48,15 @@ async def serve(settings: ResultsSettings, stop: Stop) -> None:
         http = serve_http(api, host, settings.http_port, settings.drain_limit.total_seconds())
         await stack.enter_async_context(http)
         partitions = await wait_for_kafka(lambda: check_topics(settings), readiness, stop)
+        TOPIC_RETENTION.set(settings.kafka_retention.total_seconds())
         pool = await open_pool(settings, "results", readiness, stop)
         stack.push_async_callback(pool.close)
         publisher = Publisher(settings)
         stack.push_async_callback(publisher.stop)
+        group = f"{settings.kafka_topic_prefix}results"
         consumer = make_consumer(
             settings,
-            group_id=f"{settings.kafka_topic_prefix}results",
+            group_id=group,
             session_timeout_ms=_SESSION_MS,
             heartbeat_interval_ms=_SESSION_MS // 10,
             max_poll_interval_ms=_NEVER_MS,
@@ -67,7 +71,6 @@ async def serve(settings: ResultsSettings, stop: Stop) -> None:
         holds = Holds(pool)
 
         async def on_state(state: ControlState) -> None:
-            show_held(control.states)
             await holds.note(state)
             releaser.wake()
 
@@ -80,9 +83,11 @@ async def serve(settings: ResultsSettings, stop: Stop) -> None:
             held=lambda: control.held,
         )
         store = Store(pool)
+        places = Places(consumer, store, readiness)
+        show_standing(group, readers(topics), places.standings)
         writer = Writer(
             consumer=consumer,
-            places=Places(consumer, store, readiness),
+            places=places,
             store=store,
             publisher=publisher,
             topics=topics,

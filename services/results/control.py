@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from services.contracts.control import ACCOUNT_CAUSES, account_key, account_of
 from services.contracts.messages import ControlState
@@ -11,7 +11,6 @@ from services.results.request_table import columns
 from services.runtime.control_topic import ControlTopic
 from services.runtime.database import UNAVAILABLE, Pool
 from services.runtime.logs import get_logger
-from services.runtime.metrics import ACCOUNT_HELD
 
 log = get_logger(__name__)
 _RETRY_AFTER = 0.5
@@ -93,10 +92,3 @@ def held_accounts(held: Iterable[str]) -> set[str]:
         if (account := account_of(key)) is not None
         and any(account_key(account, cause) in keys for cause in ACCOUNT_CAUSES)
     }
-
-
-def show_held(states: Mapping[str, ControlState]) -> None:
-    """Set the metric, for every account that was ever held."""
-    held = held_accounts(key for key, state in states.items() if state.held)
-    for account in {account for key in states if (account := account_of(key)) is not None}:
-        ACCOUNT_HELD.labels(account=account).set(account in held)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
 from aiokafka.errors import IllegalStateError
@@ -11,8 +11,9 @@ from aiokafka.structs import ConsumerRecord, TopicPartition
 from services.results.store import Move, Partition, Store
 from services.runtime.health import Readiness
 from services.runtime.logs import get_logger
-from services.runtime.metrics import CONSUMER_ASSIGNED, CONSUMER_LAG, CONSUMER_REBALANCES
+from services.runtime.metrics import CONSUMER_REBALANCES
 from services.runtime.program import FaultError
+from services.runtime.standing import Standing
 
 log = get_logger(__name__)
 
@@ -65,6 +66,8 @@ class Places(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no
         self._store = store
         self._readiness = readiness
         self._next: dict[Partition, int] = {}
+        #: The log's ends as they were when the places were read.
+        self._ends: Mapping[Partition, int] = {}
         self._settled = False
         # Counts assignments and revocations: what was asked before one says nothing after it.
         self._epoch = 0
@@ -80,10 +83,8 @@ class Places(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no
     def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         """Nothing is taken from them before their places are read from PostgreSQL."""
         CONSUMER_REBALANCES.labels(event="assigned").inc()
+        del assigned
         self.lose()
-        CONSUMER_ASSIGNED.clear()
-        for topic, _ in assigned:
-            CONSUMER_ASSIGNED.labels(topic=topic).inc()
         self._readiness.met("assignment")
 
     def lose(self) -> None:
@@ -119,6 +120,7 @@ class Places(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no
                 self.lose()
                 continue
             self._next = dict(stored)
+            self._ends = ends
             self._settled = True
 
     def admit(
@@ -167,13 +169,9 @@ class Places(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no
                 self._next[partition] = move.next
                 self._holes.pop(partition, None)
 
-    def show_lag(self) -> None:
-        """Set the metric, from what the last fetches said about the log's ends."""
-        lags: dict[str, int] = {}
-        mine = self._consumer.assignment()
-        for (topic, number), place in self._next.items():
-            partition = TopicPartition(topic, number)
-            end = self._consumer.highwater(partition) if partition in mine else None
-            lags[topic] = lags.get(topic, 0) + max(0, (end or place) - place)
-        for topic, lag in lags.items():
-            CONSUMER_LAG.labels(topic=topic).set(lag)
+    def standings(self) -> Iterable[Standing]:
+        """Where each partition stands, by what is stored; its end as the last fetch said."""
+        for tp in self._consumer.assignment():
+            heard = (self._ends.get(tp), self._consumer.highwater(tp))
+            end = max((known for known in heard if known is not None), default=None)
+            yield Standing(tp.topic, tp.partition, self._next.get(tp), end)

@@ -85,6 +85,8 @@ class Folded:
     answers: dict[AnswerKey, tuple[Answer, UUID]] = field(default_factory=dict)
     #: State and time of acceptance of those that were finished by it.
     ended: list[tuple[State, datetime]] = field(default_factory=list)
+    #: When Twilio gave those of the answers that were not stored before; known once they are.
+    answered: list[datetime] = field(default_factory=list)
     #: What the requests wait for that were parked by it.
     parked_for: set[frozenset[str]] = field(default_factory=set)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from uuid import UUID, uuid5
 
@@ -65,7 +66,8 @@ FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $
 ON CONFLICT (account, phone, package) DO UPDATE
 SET looked_up_at = EXCLUDED.looked_up_at, answer = EXCLUDED.answer,
     request_id = EXCLUDED.request_id
-WHERE answers.looked_up_at < EXCLUDED.looked_up_at"""
+WHERE answers.looked_up_at < EXCLUDED.looked_up_at
+RETURNING looked_up_at"""
 
 _ADD_REJECTED = """
 INSERT INTO rejected (rejection_id, job_id, row_number, column_name, reason, masked_text,
@@ -158,7 +160,7 @@ class Store:
                 await table.update(connection, folded.changed)
                 await table.add_history(connection, folded.history)
                 await _add_jobs(connection, [contact for contact, _ in folded.new.values()])
-                await _add_answers(connection, folded)
+                folded.answered = await _add_answers(connection, folded)
                 await _add_letters(connection, taken)
                 for job_id in await _add_rejected(connection, taken):
                     folded.counts[job_id, "rejected"] += 1
@@ -201,7 +203,9 @@ async def _add_jobs(connection: table.Connection, contacts: list[Contact]) -> No
         await connection.execute(_ADD_JOBS, *table.columns([jobs[key] for key in sorted(jobs)]))
 
 
-async def _add_answers(connection: table.Connection, folded: Folded) -> None:
+async def _add_answers(connection: table.Connection, folded: Folded) -> list[datetime]:
+    """Returns when those were looked up that are new."""
+
     def key(item: AnswerKey) -> tuple[str, str, str]:
         return item
 
@@ -210,8 +214,10 @@ async def _add_answers(connection: table.Connection, folded: Folded) -> None:
         for found in sorted(folded.answers, key=key)
         for answer, request_id in (folded.answers[found],)
     ]
-    if values:
-        await connection.execute(_ADD_ANSWERS, *table.columns(values))
+    if not values:
+        return []
+    added = await connection.fetch(_ADD_ANSWERS, *table.columns(values))
+    return [row["looked_up_at"] for row in added]
 
 
 async def _add_rejected(connection: table.Connection, taken: Sequence[Taken]) -> list[UUID]:

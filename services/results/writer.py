@@ -28,6 +28,7 @@ from services.runtime.health import Readiness
 from services.runtime.kafka import Publisher
 from services.runtime.logs import get_logger
 from services.runtime.metrics import (
+    ANSWER_DELAY,
     DEAD_LETTERS,
     END_TO_END,
     RESULTS_BATCH_DURATION,
@@ -134,7 +135,6 @@ class Writer:
         records = self._places.admit(batches)
         if records:
             await self._store_batch(Batch(records, [await self._read(r) for r in records]))
-        self._places.show_lag()
 
     async def _read(self, record: ConsumerRecord) -> Taken:
         """What a record says; one that cannot be read is a dead letter before it is passed."""
@@ -287,6 +287,8 @@ class Writer:
         now = datetime.now(UTC)
         for state, accepted_at in folded.ended:
             END_TO_END.labels(state=state).observe(max(0.0, (now - accepted_at).total_seconds()))
+        for looked_up_at in folded.answered:
+            ANSWER_DELAY.observe(max(0.0, (now - looked_up_at).total_seconds()))
         if folded.parked_for:
             self._on_parked(folded.parked_for)
 

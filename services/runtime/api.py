@@ -17,7 +17,8 @@ from structlog.contextvars import bound_contextvars
 from services.contracts.masking import mask_text
 from services.runtime.health import Readiness, health_router
 from services.runtime.logs import get_logger
-from services.runtime.metrics import INGEST_HTTP_DURATION, RESULTS_HTTP_DURATION, Service
+from services.runtime.metric_table import Service
+from services.runtime.metrics import INGEST_HTTP_DURATION, RESULTS_HTTP_DURATION
 from services.runtime.problems import (
     PROBLEM_RESPONSES,
     Problem,

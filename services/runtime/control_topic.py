@@ -16,11 +16,12 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
 from services.contracts.codec import UndecodableError, decode, encode
-from services.contracts.control import check_key
+from services.contracts.control import ACCOUNT_CAUSES, check_key
 from services.contracts.messages import ControlState
 from services.contracts.topics import Topic
 from services.runtime.kafka import Publisher
 from services.runtime.logs import get_logger
+from services.runtime.metrics import ACCOUNT_HELD, PACKAGE_HELD
 
 log = get_logger(__name__)
 T = TypeVar("T")
@@ -106,6 +107,7 @@ class ControlTopic:
             return
         self.states[state.key] = state
         self.held = self.held | {state.key} if state.held else self.held - {state.key}
+        _show(state.key, held=state.held)
         log.info("control", key=state.key, held=state.held, why=state.why, by=state.by)
         if self._on_state is not None:
             await self._on_state(state)
@@ -117,3 +119,17 @@ class ControlTopic:
             except KafkaError as error:
                 log.warning("control cannot be read, trying again", reason=type(error).__name__)
                 await asyncio.sleep(_RETRY_AFTER)
+
+
+def show_running(account: str) -> None:
+    """Have the metric say that nothing holds the account, before anything else is known."""
+    for cause in ACCOUNT_CAUSES:
+        ACCOUNT_HELD.labels(account=account, cause=cause).set(0)
+
+
+def _show(key: str, *, held: bool) -> None:
+    match key.split(":"):
+        case ["account", account, cause]:
+            ACCOUNT_HELD.labels(account=account, cause=cause).set(held)
+        case ["account", account, "package", package]:
+            PACKAGE_HELD.labels(account=account, package=package).set(held)

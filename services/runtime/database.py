@@ -9,6 +9,7 @@ import asyncpg
 
 from services.runtime.health import Readiness
 from services.runtime.logs import get_logger
+from services.runtime.metrics import POOL_CONNECTIONS, POOL_MAX
 from services.runtime.program import Stop
 from services.runtime.settings import DatabaseSettings, SettingsError, read_secret
 
@@ -72,7 +73,16 @@ async def open_pool(
             await stop.pause(_RETRY_AFTER)
         else:
             readiness.met("postgresql")
+            _measure(pool)
             return pool
+
+
+def _measure(pool: Pool) -> None:
+    POOL_MAX.set(pool.get_max_size())
+    POOL_CONNECTIONS.labels(state="idle").set_function(pool.get_idle_size)
+    POOL_CONNECTIONS.labels(state="used").set_function(
+        lambda: pool.get_size() - pool.get_idle_size()
+    )
 
 
 async def _connect(url: str | None, size: int, program: Program) -> Pool:

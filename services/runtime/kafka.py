@@ -10,6 +10,7 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -17,6 +18,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError, KafkaTimeoutError, RecordTooLargeError
 from aiokafka.partitioner import murmur2
 from aiokafka.structs import RecordMetadata
+from prometheus_client import Counter, Histogram
 
 from services.runtime.health import Readiness
 from services.runtime.logs import get_logger
@@ -112,6 +114,23 @@ async def wait_for_kafka(start: Callable[[], Awaitable[T]], readiness: Readiness
             return result
 
 
+@dataclass(frozen=True, slots=True)
+class _Measures:
+    """What is counted of one topic."""
+
+    ok: Counter
+    again: Counter
+    refused: Counter
+    duration: Histogram
+
+
+@cache
+def _measures(topic: str) -> _Measures:
+    """Kept at hand, since every record is counted; all begin at 0, so that a rate sees a first."""
+    ok, again, refused = (PRODUCE_RECORDS.labels(topic, o) for o in ("ok", "again", "refused"))
+    return _Measures(ok, again, refused, PRODUCE_DURATION.labels(topic))
+
+
 class Publisher:
     """Produces records and returns only when every in-sync replica has them.
 
@@ -153,6 +172,7 @@ class Publisher:
             ProduceError: Kafka refuses it for good.
         """
         started = asyncio.get_running_loop().time()
+        measures = _measures(topic)
         while True:
             try:
                 ack = await self._producer.send_and_wait(
@@ -163,19 +183,17 @@ class Publisher:
             except KafkaError as error:
                 # The library calls its own buffer, full while Kafka is away, not retriable.
                 if not error.retriable and not isinstance(error, KafkaTimeoutError):
-                    PRODUCE_RECORDS.labels(topic=topic, outcome="refused").inc()
+                    measures.refused.inc()
                     raise ProduceError(
                         f"Kafka refuses a record for {topic}: {error}; check the topic and "
                         "this program's rights"
                     ) from error
-                PRODUCE_RECORDS.labels(topic=topic, outcome="again").inc()
+                measures.again.inc()
                 log.warning("produce failed, trying again", topic=topic, reason=str(error))
                 await asyncio.sleep(_RETRY_AFTER)
             else:
-                PRODUCE_RECORDS.labels(topic=topic, outcome="ok").inc()
-                PRODUCE_DURATION.labels(topic=topic).observe(
-                    asyncio.get_running_loop().time() - started
-                )
+                measures.ok.inc()
+                measures.duration.observe(asyncio.get_running_loop().time() - started)
                 return ack
 
     async def publish_many(self, records: Sequence[Outgoing]) -> None:
@@ -211,10 +229,10 @@ class Publisher:
             elif isinstance(outcome, BaseException):
                 raise outcome
             else:
-                PRODUCE_RECORDS.labels(topic=record.topic, outcome="ok").inc()
+                _measures(record.topic).ok.inc()
         elapsed = asyncio.get_running_loop().time() - started
         for topic in {record.topic for record in records}:
-            PRODUCE_DURATION.labels(topic=topic).observe(elapsed)
+            _measures(topic).duration.observe(elapsed)
         # `publish` knows which failures pass, and waits for those.
         await asyncio.gather(
             *(

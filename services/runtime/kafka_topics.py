@@ -34,13 +34,13 @@ async def check_topics(settings: ProgramSettings) -> int:
     admin = make_admin(settings)
     await admin.start()
     try:
-        found = await _partitions(admin, settings.topics)
+        found = await partitions_on_kafka(admin, settings.topics)
         missing = [topic for topic in settings.topics.all if topic.name not in found]
         if missing:
             await _make(admin, settings, missing, found)
             # A broker that has just started, or is one of many, may tell a moment later.
             for _ in range(_LOOKS):
-                found = await _partitions(admin, settings.topics)
+                found = await partitions_on_kafka(admin, settings.topics)
                 if not settings.kafka_create_topics or len(found) == len(settings.topics.all):
                     break
                 await asyncio.sleep(_LOOK_AGAIN_AFTER)
@@ -70,8 +70,8 @@ def judge(topics: Topics, found: dict[str, int]) -> int:
         listed = ", ".join(f"{name} has {count}" for name, count in sorted(aligned.items()))
         raise TopicsError(
             "these topics must have one number of partitions, since an outcome goes to the "
-            f"partition of its request: {listed}; add partitions to the smaller ones while "
-            "nothing is pending, retrying or parked"
+            f"partition of its request: {listed}; add partitions to the smaller ones with "
+            "`bulk-lookup topics resize`"
         )
     if found[topics.control.name] != 1:
         raise TopicsError(
@@ -81,7 +81,12 @@ def judge(topics: Topics, found: dict[str, int]) -> int:
     return next(iter(aligned.values()))
 
 
-async def _partitions(admin: AIOKafkaAdminClient, topics: Topics) -> dict[str, int]:
+async def partitions_on_kafka(admin: AIOKafkaAdminClient, topics: Topics) -> dict[str, int]:
+    """How many partitions the topics of the table have, those that are not there left out.
+
+    Raises:
+        KafkaError: Kafka does not answer.
+    """
     names = [topic.name for topic in topics.all]
     described = await admin.describe_topics(names)
     return {

@@ -6,66 +6,27 @@ made from this file.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import get_args
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client import CollectorRegistry
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
-Service = Literal["ingest", "lookup", "scheduler", "results"]
-ALL: tuple[Service, ...] = ("ingest", "lookup", "scheduler", "results")
-M = TypeVar("M", bound=MetricWrapperBase)
+from services.contracts.messages import DeadReason
+from services.contracts.packages import Billed, Package
+from services.contracts.turns import UNFINISHED, State
+from services.runtime.metric_table import Service, Table
 
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _CALL = (0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 2, 3, 5, 10, 30)
 _LONG = (0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400)
 
-
-@dataclass(frozen=True)
-class Metric:
-    """One metric, and what a person does when it looks wrong."""
-
-    collector: MetricWrapperBase
-    kind: str
-    name: str
-    help: str
-    remedy: str
-    labels: tuple[str, ...]
-    services: tuple[Service, ...]
-
-
-TABLE: list[Metric] = []
-
-
-def _entry(collector: M, kind: str, name: str, text: str, remedy: str, services: str) -> M:
-    chosen = tuple(s for s in ALL if s in services.split())
-    labels = tuple(collector._labelnames)  # noqa: SLF001 - no public way to read them back
-    TABLE.append(Metric(collector, kind, name, text, remedy, labels, chosen))
-    return collector
-
-
-def _counter(name: str, services: str, text: str, remedy: str, *labels: str) -> Counter:
-    made = Counter(name, text, labels, registry=None)
-    return _entry(made, "counter", name, text, remedy, services)
-
-
-def _gauge(name: str, services: str, text: str, remedy: str, *labels: str) -> Gauge:
-    made = Gauge(name, text, labels, registry=None)
-    return _entry(made, "gauge", name, text, remedy, services)
-
-
-def _histogram(
-    name: str, services: str, text: str, remedy: str, buckets: tuple[float, ...], *labels: str
-) -> Histogram:
-    made = Histogram(name, text, labels, buckets=buckets, registry=None)
-    return _entry(made, "histogram", name, text, remedy, services)
-
+_table = Table()
+TABLE = _table.rows
 
 EVERY = "ingest lookup scheduler results"
 
-BUILD_INFO = _gauge(
+BUILD_INFO = _table.gauge(
     "lookup_build_info",
     EVERY,
     "1, with the running release and revision as labels.",
@@ -74,7 +35,7 @@ BUILD_INFO = _gauge(
     "version",
     "revision",
 )
-PRODUCE_RECORDS = _counter(
+PRODUCE_RECORDS = _table.counter(
     "lookup_produce_records_total",
     EVERY,
     "Records produced to Kafka, by outcome: ok, again (failed, tried again), refused.",
@@ -82,7 +43,7 @@ PRODUCE_RECORDS = _counter(
     "topic",
     "outcome",
 )
-PRODUCE_DURATION = _histogram(
+PRODUCE_DURATION = _table.histogram(
     "lookup_produce_duration_seconds",
     EVERY,
     "From producing a record to its acknowledgement by all in-sync replicas.",
@@ -90,7 +51,7 @@ PRODUCE_DURATION = _histogram(
     _FAST,
     "topic",
 )
-CONSUMER_RECORDS = _counter(
+CONSUMER_RECORDS = _table.counter(
     "lookup_consumer_records_total",
     EVERY,
     "Records done with, by outcome: ok, retry, parked, dead_letter, dropped (its turn had ended).",
@@ -98,14 +59,25 @@ CONSUMER_RECORDS = _counter(
     "topic",
     "outcome",
 )
-CONSUMER_LAG = _gauge(
+CONSUMER_LAG = _table.measured(
     "lookup_consumer_lag_records",
     EVERY,
-    "Records between this consumer's place and the end of its partitions.",
+    "Records between this consumer's position and the end of a partition, as last fetched.",
     "Rising: compare with the account's limit before adding anything.",
+    "group",
     "topic",
+    "partition",
 )
-CONSUMER_RECORD_AGE = _histogram(
+CONSUMER_POSITION = _table.measured(
+    "lookup_consumer_position_offset",
+    EVERY,
+    "Offset of the next record to be done with in a partition: committed, or stored by results.",
+    "Still, while the lag is above 0: see what the record at this offset waits for.",
+    "group",
+    "topic",
+    "partition",
+)
+CONSUMER_RECORD_AGE = _table.histogram(
     "lookup_consumer_record_age_seconds",
     EVERY,
     "Age of a record by its timestamp when it is taken.",
@@ -113,21 +85,34 @@ CONSUMER_RECORD_AGE = _histogram(
     _LONG,
     "topic",
 )
-CONSUMER_ASSIGNED = _gauge(
+CONSUMER_ASSIGNED = _table.measured(
     "lookup_consumer_assigned_partitions",
     EVERY,
     "Partitions this process has been given.",
     "0 for long: the process is not in its group; see its log and readyz.",
     "topic",
 )
-CONSUMER_REBALANCES = _counter(
+CONSUMER_REBALANCES = _table.counter(
     "lookup_consumer_rebalances_total",
     EVERY,
     "Assignments and revocations of this consumer.",
     "Many: pods restart or lose their sessions; see memory and CPU.",
     "event",
 )
-INGEST_HTTP_DURATION = _histogram(
+POOL_CONNECTIONS = _table.gauge(
+    "lookup_database_pool_connections",
+    "ingest lookup results",
+    "Open connections to PostgreSQL, by state: used, idle.",
+    "All used for long: statements are slow, or DATABASE_POOL_SIZE is too small.",
+    "state",
+)
+POOL_MAX = _table.gauge(
+    "lookup_database_pool_connections_max",
+    "ingest lookup results",
+    "Most connections to PostgreSQL that this process opens, DATABASE_POOL_SIZE.",
+    "All processes' together must stay below max_connections of PostgreSQL.",
+)
+INGEST_HTTP_DURATION = _table.histogram(
     "ingest_http_request_duration_seconds",
     "ingest",
     "HTTP requests by route and status.",
@@ -137,7 +122,7 @@ INGEST_HTTP_DURATION = _histogram(
     "route",
     "code",
 )
-RESULTS_HTTP_DURATION = _histogram(
+RESULTS_HTTP_DURATION = _table.histogram(
     "results_http_request_duration_seconds",
     "results",
     "HTTP requests by route and status.",
@@ -147,14 +132,14 @@ RESULTS_HTTP_DURATION = _histogram(
     "route",
     "code",
 )
-INGEST_ACCEPTED = _counter(
+INGEST_ACCEPTED = _table.counter(
     "ingest_contacts_accepted_total",
     "ingest",
     "Contacts published to Kafka, by way in: http, inbound.",
     "None while uploads come: see the rejected ones.",
     "way",
 )
-INGEST_REJECTED = _counter(
+INGEST_REJECTED = _table.counter(
     "ingest_contacts_rejected_total",
     "ingest",
     "Contacts that cannot be a number, by way in and reason.",
@@ -162,13 +147,26 @@ INGEST_REJECTED = _counter(
     "way",
     "reason",
 )
-INGEST_SPOOL_BYTES = _gauge(
+INGEST_INBOUND_DURATION = _table.histogram(
+    "ingest_inbound_duration_seconds",
+    "ingest",
+    "From taking records of contacts.inbound together to the acknowledgement of all outcomes.",
+    "Slow: see how long producing takes, and this process's CPU.",
+    _FAST,
+)
+INGEST_SPOOL_BYTES = _table.gauge(
     "ingest_spool_bytes",
     "ingest",
     "Bytes of uploads on disk, waiting to be published.",
     "Near its limit new uploads get 503: Kafka is slow, or uploads are broken off.",
 )
-TWILIO_REQUESTS = _counter(
+INGEST_SPOOL_LIMIT = _table.gauge(
+    "ingest_spool_limit_bytes",
+    "ingest",
+    "Most bytes of uploads on disk, SPOOL_LIMIT_BYTES.",
+    "Too small for the uploads that come at a time: raise it, and the disk with it.",
+)
+TWILIO_REQUESTS = _table.counter(
     "twilio_requests_total",
     "lookup",
     "Calls to Twilio, by account and class of the answer.",
@@ -176,7 +174,7 @@ TWILIO_REQUESTS = _counter(
     "account",
     "outcome",
 )
-TWILIO_DURATION = _histogram(
+TWILIO_DURATION = _table.histogram(
     "twilio_request_duration_seconds",
     "lookup",
     "From writing a call to its whole answer.",
@@ -184,21 +182,21 @@ TWILIO_DURATION = _histogram(
     _CALL,
     "account",
 )
-TWILIO_IN_FLIGHT = _gauge(
+TWILIO_IN_FLIGHT = _table.gauge(
     "twilio_requests_in_flight",
     "lookup",
     "Calls sent whose outcome Kafka has not yet acknowledged.",
     "At the limit is normal under load.",
     "account",
 )
-TWILIO_LIMIT = _gauge(
+TWILIO_LIMIT = _table.gauge(
     "twilio_concurrency_limit",
     "lookup",
     "This process's share of the account's limit of calls in flight.",
     "Less than wanted: partitions are spread over more processes than needed.",
     "account",
 )
-TWILIO_UNKNOWN_CODES = _counter(
+TWILIO_UNKNOWN_CODES = _table.counter(
     "twilio_unknown_codes_total",
     "lookup",
     "Answers with an error code that the table does not know.",
@@ -206,7 +204,7 @@ TWILIO_UNKNOWN_CODES = _counter(
     "place",
     "status",
 )
-TWILIO_BILLED = _counter(
+TWILIO_BILLED = _table.counter(
     "twilio_billed_packages_total",
     "lookup",
     "Packages asked for in calls, by whether they were billed: yes, no, unknown.",
@@ -214,69 +212,96 @@ TWILIO_BILLED = _counter(
     "package",
     "billed",
 )
-ANSWERS_REUSED = _counter(
+ANSWERS_REUSED = _table.counter(
     "lookup_answers_reused_total",
     "lookup",
     "Packages answered without a call, from an earlier answer.",
     "None where a list is sent again: see the job's freshness.",
     "package",
 )
-ACCOUNT_HELD = _gauge(
+ACCOUNT_HELD = _table.gauge(
     "twilio_account_held",
     "lookup results",
-    "1 while something holds the account.",
+    "1 while this cause holds the account, else 0; causes: refused, flood, person, budget.",
     "`bulk-lookup accounts` says why; mend it, then `bulk-lookup accounts resume`.",
     "account",
+    "cause",
 )
-LOOKUP_WAITING = _gauge(
+PACKAGE_HELD = _table.gauge(
+    "twilio_package_held",
+    "lookup results",
+    "1 while a package of the account is held; 0 once it is not any more.",
+    "`bulk-lookup accounts` says why; enable it at Twilio, then `bulk-lookup accounts resume`.",
+    "account",
+    "package",
+)
+LOOKUP_WAITING = _table.gauge(
     "lookup_records_waiting",
     "lookup",
     "Records taken, by what they wait for: paid_check, limiter, hold, lease, memory.",
     "Names what is slow or stopped.",
     "cause",
 )
-PAID_CHECK_DURATION = _histogram(
+PAID_CHECK_DURATION = _table.histogram(
     "lookup_paid_check_duration_seconds",
     "lookup",
     "One statement that asks PostgreSQL what was paid.",
     "Slow: see PostgreSQL; no call is made without it.",
     _FAST,
 )
-BARRIER_DURATION = _histogram(
+BARRIER_DURATION = _table.histogram(
     "lookup_barrier_duration_seconds",
     "lookup",
     "From an assignment until results has stored all earlier outcomes of a partition.",
     "Long: results is behind or stopped; lookup waits for it.",
     _LONG,
 )
-MEMORY_RECORDS = _gauge(
+BARRIER_WAITING = _table.gauge(
+    "lookup_barrier_waiting_seconds",
+    "lookup",
+    "How long partitions have waited, since their assignment, for results; 0 while none do.",
+    "Long: results is behind or stopped; see its lag and log.",
+)
+MEMORY_RECORDS = _table.gauge(
     "lookup_memory_records",
     "lookup",
     "Outcomes acknowledged by Kafka that results has not stored yet.",
     "At its limit lookup waits: results is behind or stopped.",
 )
-DEAD_LETTERS = _counter(
+MEMORY_LIMIT = _table.gauge(
+    "lookup_memory_limit_records",
+    "lookup",
+    "Most outcomes kept until results has stored them, MEMORY_LIMIT.",
+    "Reached in normal work: results is too slow for lookup; raising it only helps for peaks.",
+)
+DEAD_LETTERS = _table.counter(
     "lookup_dead_letter_records_total",
     "ingest lookup results",
     "Dead letters written, by reason.",
     "`bulk-lookup dead-letters` shows them and why; mend the cause.",
     "reason",
 )
-SCHEDULER_MOVED = _counter(
+SCHEDULER_MOVED = _table.counter(
     "scheduler_records_moved_total",
     "scheduler",
     "Retries put before lookup again when due.",
     "None while retries wait: see its lag and log.",
     "topic",
 )
-SCHEDULER_LATENESS = _histogram(
+SCHEDULER_LATENESS = _table.histogram(
     "scheduler_lateness_seconds",
     "scheduler",
     "How long after it was due a retry was put before lookup again.",
     "Late: the scheduler was away, or Kafka is slow.",
     (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 60, 600, 3600),
 )
-RESULTS_WRITTEN = _counter(
+SCHEDULER_OVERDUE = _table.gauge(
+    "scheduler_overdue_seconds",
+    "scheduler",
+    "How long the oldest retry that was taken has been due; 0 while none is.",
+    "Rising: retries are not moved; see its log and whether Kafka takes records.",
+)
+RESULTS_WRITTEN = _table.counter(
     "results_records_written_total",
     "results",
     "Records stored, by topic and whether the row changed: changed, unchanged, undecodable.",
@@ -284,39 +309,52 @@ RESULTS_WRITTEN = _counter(
     "topic",
     "outcome",
 )
-RESULTS_BATCH_DURATION = _histogram(
+RESULTS_BATCH_DURATION = _table.histogram(
     "results_batch_duration_seconds",
     "results",
     "One transaction: rows, history, counters and the consumer's place.",
     "Slow: see PostgreSQL's locks and disk.",
     _FAST,
 )
-RESULTS_WRITE_ERRORS = _counter(
+RESULTS_WRITE_ERRORS = _table.counter(
     "results_write_errors_total",
     "results",
     "Transactions that failed and are tried again.",
     "PostgreSQL is away, refuses writes, or two processes met.",
 )
-RESULTS_RELEASED = _counter(
+ANSWER_DELAY = _table.histogram(
+    "results_answer_delay_seconds",
+    "results",
+    "From Twilio's answer to its row in PostgreSQL, of answers not stored before.",
+    "Slow: see the lag of results, and how long a batch takes.",
+    (0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300, 3600),
+)
+RESULTS_RELEASED = _table.counter(
     "results_requests_released_total",
     "results",
     "Held requests given back to lookup.",
     "None after a resume: see `bulk-lookup accounts` for other causes.",
 )
-OLDEST_UNFINISHED = _gauge(
+OLDEST_UNFINISHED = _table.gauge(
     "lookup_oldest_unfinished_seconds",
     "results",
     "Age of the oldest request that is not finished.",
     "Near half the topics' retention: find what it waits for before Kafka forgets it.",
 )
-REQUESTS_BY_STATE = _gauge(
+TOPIC_RETENTION = _table.gauge(
+    "lookup_topic_retention_seconds",
+    "results",
+    "How long work topics keep records, KAFKA_RETENTION.",
+    "Shorter than what is unfinished is old: records are lost.",
+)
+REQUESTS_BY_STATE = _table.gauge(
     "lookup_requests",
     "results",
     "Requests by state.",
     "Where contacts stand: parked needs a person, retrying mends itself.",
     "state",
 )
-END_TO_END = _histogram(
+END_TO_END = _table.histogram(
     "lookup_end_to_end_duration_seconds",
     "results",
     "From accepting a contact to its end in PostgreSQL.",
@@ -324,6 +362,15 @@ END_TO_END = _histogram(
     _LONG,
     "state",
 )
+
+# Known from the start, and so 0 from the start: a rate sees the first one, too.
+for _reason in get_args(DeadReason):
+    DEAD_LETTERS.labels(reason=_reason)
+for _state in (state for state in State if state not in UNFINISHED):
+    END_TO_END.labels(state=_state)
+for _package in Package:
+    for _billed in get_args(Billed):
+        TWILIO_BILLED.labels(package=_package, billed=_billed)
 
 
 def registry_for(service: Service) -> CollectorRegistry:

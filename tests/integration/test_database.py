@@ -4,11 +4,13 @@ import asyncio
 
 import asyncpg
 import pytest
+from prometheus_client import generate_latest
 from pydantic import SecretStr
 
 from services.results.migrate import migrate
 from services.runtime.database import open_pool
 from services.runtime.health import Readiness
+from services.runtime.metrics import registry_for
 from services.runtime.program import Stop
 from services.runtime.settings import DatabaseSettings, SettingsError
 
@@ -28,6 +30,27 @@ async def test_a_program_waits_for_the_schema_and_says_so(postgres: str) -> None
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await pool.execute("DELETE FROM requests")
     await pool.close()
+
+
+async def test_connections_are_counted_as_used_while_they_are(postgres: str) -> None:
+    """A pool that is used up is seen before programs wait for it."""
+
+    def shown() -> set[str]:
+        lines = generate_latest(registry_for("results")).decode().splitlines()
+        return {line.removeprefix("lookup_database_pool_") for line in lines if "_pool_" in line}
+
+    await migrate(postgres)
+    settings = DatabaseSettings(database_url=SecretStr(postgres))
+    pool = await open_pool(settings, "results", Readiness(), Stop())
+    try:
+        size = f"connections_max {float(settings.database_pool_size)}"
+        idle = {'connections{state="idle"} 1.0', 'connections{state="used"} 0.0', size}
+        assert idle <= shown()
+        async with pool.acquire():
+            assert {'connections{state="idle"} 0.0', 'connections{state="used"} 1.0'} <= shown()
+        assert idle <= shown()
+    finally:
+        await pool.close()
 
 
 async def test_a_stop_ends_the_wait(postgres: str) -> None:

@@ -1,6 +1,6 @@
 """The pipeline under test: real Kafka and PostgreSQL, simulator, all programs as subprocesses.
 
-How it is used, from a plain (not async) test of this folder::
+How it is used, from a plain (not async) test::
 
     def test_kill_of_a_lookup_worker_loses_nothing(start_pipeline: StartPipeline) -> None:
         pipeline = start_pipeline(

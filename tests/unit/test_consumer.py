@@ -19,8 +19,9 @@ from services.lookup.consumer import Consumer, Parts
 from services.lookup.intake import Intake, Taken
 from services.lookup.lease import Lease
 from services.lookup.settings import LookupSettings
+from services.runtime.standing import Standing
 
-ONE, TWO = TopicPartition("contacts", 1), TopicPartition("contacts", 2)
+ONE, TWO, THREE = (TopicPartition("contacts", number) for number in (1, 2, 3))
 GENERATION = 5
 
 
@@ -165,3 +166,22 @@ async def test_what_faust_would_drop_is_fetched_again(
     consumer._active_partitions, consumer._buffered_partitions = set(), {ONE, TWO}
     kept = await consumer._thread._fetch_records(Fetching(), set(), timeout=1)
     assert kept == {ONE: found[ONE], TWO: found[TWO]}
+
+
+async def test_it_stands_where_the_broker_confirmed(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A place never committed is the log's start; a partition just taken away is left out."""
+
+    def highwater(partition: TopicPartition) -> int:
+        assert partition != THREE, "Partition is not assigned"
+        return 9
+
+    monkeypatch.setattr(told.consumer, "assignment", lambda: [ONE, TWO, THREE])
+    monkeypatch.setattr(told.consumer, "highwater", highwater)
+    told.consumer.confirmed[ONE] = 4
+    told.consumer._committed_offset[TWO] = -1
+    assert told.consumer.standings() == [
+        Standing("contacts", 1, 4, 9),
+        Standing("contacts", 2, 0, 9),
+    ]

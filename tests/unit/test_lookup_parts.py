@@ -83,10 +83,13 @@ def test_the_barrier_lets_a_partition_go_when_its_ends_are_stored(
     """Each partition waits for its own ends, of every outcome topic."""
     let_go: list[tuple[int, int]] = []
     barrier = Barrier(lambda partition, generation: let_go.append((partition, generation)))
+    assert barrier.waited() == 0
     barrier.raise_for(7, {number: dict(ends) for number, ends in ENDS.items()})
+    assert barrier.waited() > 0
     barrier.seen(offsets)
     assert let_go == [(number, 7) for number in released]
     assert barrier.waits == (len(released) < 2)
+    assert (barrier.waited() > 0) == barrier.waits
 
 
 async def test_a_number_is_worked_on_by_one_record_at_a_time() -> None:

@@ -54,7 +54,7 @@ async def test_a_person_stops_an_account_and_lets_it_go_on(
             assert decode(record.value, LookupRequest).turn == 2
             await until_counted(client, "pending")
             metrics = (await client.get("/metrics")).text
-            assert 'twilio_account_held{account="main"} 0.0' in metrics
+            assert 'twilio_account_held{account="main",cause="person"} 0.0' in metrics
     finally:
         stop.ask()
         await running

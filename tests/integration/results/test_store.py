@@ -12,7 +12,7 @@ import pytest
 from services.contracts.messages import Message
 from services.contracts.packages import Package
 from services.results.records import Taken
-from services.results.rows import Place
+from services.results.rows import Folded, Place
 from services.results.store import Move, Partition, StalePlaceError, Store, UnstorableError
 from services.runtime.database import Pool
 from tests.integration.results.made import (
@@ -48,8 +48,8 @@ async def everything(pool: Pool) -> dict[str, list[tuple[Any, ...]]]:
     return found
 
 
-async def write(store: Store, records: Sequence[Taken]) -> None:
-    await store.write(records, moves(records))
+async def write(store: Store, records: Sequence[Taken]) -> Folded:
+    return await store.write(records, moves(records))
 
 
 async def counters(pool: Pool) -> dict[str, int]:
@@ -185,8 +185,10 @@ async def test_of_a_numbers_answers_the_newest_stands(store: Store, pool: Pool) 
     refused = answer(status="failed", permanent=True)
     new = {Package.BASIC: answer(looked_up_at=LATER), Package.CALLER_NAME: refused}
     old = {Package.BASIC: answer(), Package.CALLER_NAME: answer(status="exhausted")}
-    await write(store, taken("lookup.results", result(1, answers=new)))
-    await write(store, taken("lookup.results", result(1, turn=2, answers=old), first=1))
+    stored = await write(store, taken("lookup.results", result(1, answers=new)))
+    assert sorted(stored.answered) == [AT, LATER]
+    stored = await write(store, taken("lookup.results", result(1, turn=2, answers=old), first=1))
+    assert stored.answered == []  # what was there already does not count as new
     rows = await pool.fetch("SELECT package, looked_up_at, answer FROM answers ORDER BY package")
     assert [(r["package"], r["looked_up_at"], r["answer"]["status"]) for r in rows] == [
         ("basic", LATER, "ok"),

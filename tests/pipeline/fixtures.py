@@ -1,4 +1,4 @@
-"""Starts pipelines for tests: see `tests.pipeline.harness` for how they are used."""
+"""Starts pipelines for tests of any folder: see `tests.pipeline.harness` for how they are used."""
 
 import os
 import shutil
@@ -35,6 +35,7 @@ def pipeline_directory(request: pytest.FixtureRequest) -> Iterator[Path]:
     """A directory that is removed after a test that passed, and named after one that failed."""
     # pytest's tmp_path is closed to others, and PostgreSQL started by root runs as somebody else.
     directory = Path(tempfile.mkdtemp(prefix="bulk-lookup-pipeline-"))
+    directory.chmod(0o711)
     yield directory
     if request.node.stash.get(_FAILED, False):
         print(f"\nLogs and ledger of {request.node.name}: {directory}")  # noqa: T201 - for the report
