@@ -22,6 +22,8 @@ from services.runtime.program import FaultError
 log = get_logger(__name__)
 
 _PROGRAMS: tuple[Program, ...] = ("ingest", "lookup", "results")
+#: What Grafana's own user is granted: it reads counts, states and times, and nobody's number.
+GRAFANA_ROLE = "bulk_lookup_grafana"
 _NAME = re.compile(r"(?P<version>\d{4})_(?:pre|post)_[a-z0-9_]+\.sql")
 # Any number does; it is the same for every release, so that two never migrate at once.
 _LOCK = 7_230_441_115
@@ -108,7 +110,7 @@ def outstanding(known: list[Migration], applied: dict[int, tuple[str, str]]) -> 
 
 
 async def migrate(url: str) -> list[str]:
-    """Apply what is missing, and make the programs' roles; returns the names applied.
+    """Apply what is missing, and make the programs' and Grafana's roles; returns the names applied.
 
     Raises:
         MigrationError: It cannot be done; says what to change.
@@ -156,13 +158,12 @@ async def _apply(connection: asyncpg.Connection, known: list[Migration]) -> list
 
 
 async def _make_roles(connection: asyncpg.Connection) -> None:
-    """Make each program's role and let the one of DATABASE_URL act as it.
+    """Make each program's role and let the one of DATABASE_URL act as it; make Grafana's.
 
     Roles belong to the whole server and the advisory lock to one database, so migrations
     of two databases can meet here: whoever comes second looks again.
     """
-    for program in _PROGRAMS:
-        role = role_of(program)
+    for role in (*map(role_of, _PROGRAMS), GRAFANA_ROLE):
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 await _make_role(connection, role)
@@ -189,5 +190,8 @@ async def _make_role(connection: asyncpg.Connection, role: str) -> None:
         "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)", role
     ):
         await connection.execute(f"CREATE ROLE {role} NOLOGIN")
-    if not await connection.fetchval("SELECT pg_has_role(current_user, $1, 'SET')", role):
+    # Nobody who migrates acts as Grafana.
+    if role != GRAFANA_ROLE and not await connection.fetchval(
+        "SELECT pg_has_role(current_user, $1, 'SET')", role
+    ):
         await connection.execute(f"GRANT {role} TO CURRENT_USER")

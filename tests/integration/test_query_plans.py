@@ -10,6 +10,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from deploy.grafana.queries import every_query
 from services.local.postgres import PostgresServer
 from services.results.migrate import migrate
 from services.results.queries import QUERIES
@@ -41,7 +42,7 @@ SELECT id(n), id(CASE WHEN n <= 500000 THEN 1 ELSE 2 + n % 100 END), 'tests', 'm
        '+1415' || 2000000 + n % 900000, '{basic,caller_name}', n,
        timestamptz '2026-01-01Z' + n * interval '1 ms', state, 0, 1,
        CASE WHEN state <> 'completed' THEN '{}'
-            WHEN n % 1000 = 500
+            WHEN n % 1000 = 550
             THEN '{"basic": {"status": "ok"}, "caller_name": {"status": "failed"}}'
             ELSE '{"basic": {"status": "ok"}, "caller_name": {"status": "ok"}}'
        END::jsonb,
@@ -154,6 +155,30 @@ async def test_every_list_is_read_by_its_index(million: str) -> None:
             wrong.append(f"{name} scans {table} by its generic plan")
     await connection.close()
     assert wrong == []
+
+
+async def test_every_panel_is_read_by_its_index(million: str) -> None:
+    """What Grafana asks scans no large table whole, for a time range that is a part of it."""
+    connection = await asyncpg.connect(million)
+
+    async def wrong() -> list[str]:
+        found = []
+        for query in every_query():
+            if query.language == "sql":
+                text = query.filled_in(since="timestamptz '2026-01-02 00:15Z'")
+                (plan,) = json.loads(await connection.fetchval(f"EXPLAIN (FORMAT JSON) {text}"))
+                found += [f"{query.place} scans {table}" for table in scanned(plan["Plan"])]
+        return found
+
+    sound = await wrong()
+    transaction = connection.transaction()
+    await transaction.start()
+    await connection.execute("DROP INDEX requests_by_end, requests_failed_by_end")
+    without_indexes = await wrong()
+    await transaction.rollback()
+    await connection.close()
+    assert sound == []
+    assert without_indexes != []
 
 
 async def generic_plan(connection: asyncpg.Connection, name: str, arguments: int) -> dict[str, Any]:
