@@ -17,11 +17,12 @@ from services.cli.holds import job
 from services.cli.jobs import jobs, rejected, status
 from services.cli.local import demo, down, up
 from services.cli.number import lookup
-from services.cli.operate import check, migrate, run, topics
+from services.cli.operate import check, migrate, run
 from services.cli.output import Screen
 from services.cli.results import results
 from services.cli.session import INGEST_URL, RESULTS_URL, Session
 from services.cli.submit import submit
+from services.cli.topics import topics
 from services.contracts.masking import mask_text
 
 _NAME = "bulk-lookup"
@@ -53,7 +54,7 @@ app = typer.Typer(
 _USE, _RUN, _HERE = "Numbers and jobs", "Programs and their parts", "All of it on this machine"
 _COMMANDS: tuple[tuple[str, tuple[Callable[..., None], ...]], ...] = (
     (_USE, (submit, lookup, jobs, status, results, rejected, dead_letters)),
-    (_RUN, (check, topics, migrate, run)),
+    (_RUN, (check, migrate, run)),
     (_HERE, (up, down, demo)),
 )
 for panel, commands in _COMMANDS:
@@ -61,6 +62,7 @@ for panel, commands in _COMMANDS:
         app.command(rich_help_panel=panel)(command)
 app.add_typer(accounts, name="accounts", rich_help_panel=_USE)
 app.add_typer(job, name="job", rich_help_panel=_USE)
+app.add_typer(topics, name="topics", rich_help_panel=_RUN)
 
 
 def _show_version(wanted: bool) -> None:

@@ -137,6 +137,6 @@ def _account(account: Account, reading: Reading) -> Finding:
     return Finding(
         what,
         ok=False,
-        detail=f"{account.base_url}: {reading.problems[0].detail}. Check the account's TWILIO_ "
+        detail=f"{account.base_url}: {reading.problems[0].detail.rstrip('.')}. Check the account's TWILIO_ "
         "settings, and the account in Twilio's console",
     )

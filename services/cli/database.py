@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import get_args
 
 import asyncpg
@@ -15,6 +17,11 @@ from services.runtime.database import Program, role_of
 from services.runtime.settings import DatabaseSettings, SettingsError, read_secret
 
 _SECONDS = 10
+_UNFINISHED = """
+SELECT state, count(*) AS n
+FROM requests
+WHERE state IN ('pending', 'releasing', 'retrying', 'parked')
+GROUP BY state"""
 
 
 class _Settings(BaseSettings, DatabaseSettings):
@@ -82,6 +89,48 @@ async def schema_problem(url: str) -> str | None:
         return None
     finally:
         await connection.close(timeout=_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """How far everything is, as PostgreSQL knows it, in one snapshot."""
+
+    #: Requests without an end, by state.
+    unfinished: Mapping[str, int]
+    #: The next offset that results will store, by topic and partition.
+    offsets: Mapping[tuple[str, int], int]
+
+
+async def stored() -> Stored:
+    """How far everything is.
+
+    Raises:
+        CommandError: PostgreSQL does not tell; says what to do.
+    """
+    try:
+        connection = await asyncpg.connect(database_url(), timeout=_SECONDS)
+        try:
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                states = await connection.fetch(_UNFINISHED)
+                places = await connection.fetch(
+                    "SELECT topic, partition, next_offset FROM stored_offsets"
+                )
+        finally:
+            await connection.close(timeout=_SECONDS)
+    except SettingsError as error:
+        raise CommandError(f"DATABASE_URL_FILE: {error}", SETTINGS) from error
+    except asyncpg.UndefinedTableError as error:
+        raise CommandError("DATABASE_URL: it has no schema: is it the right one?") from error
+    except (*AWAY, asyncpg.PostgresError, ValueError) as error:
+        raise CommandError(
+            f"PostgreSQL does not tell ({_said(error)}): check DATABASE_URL, whose user must be "
+            "allowed to read `requests` and `stored_offsets`.",
+            UNAVAILABLE,
+        ) from error
+    return Stored(
+        {row["state"]: row["n"] for row in states},
+        {(row["topic"], row["partition"]): row["next_offset"] for row in places},
+    )
 
 
 def _said(error: BaseException) -> str:

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import typer
 
 from services.cli.exits import NOT_OK, OK
-from services.cli.output import AsJson, Column, Screen
+from services.cli.output import AsJson, Screen
 
 ProgramName = Literal["ingest", "lookup", "scheduler", "results"]
 
@@ -42,35 +42,6 @@ def migrate(as_json: AsJson = False) -> None:
             screen.line(f"applied {name}")
     else:
         screen.line("The schema is up to date.")
-
-
-def topics(as_json: AsJson = False) -> None:
-    """Show the topic table beside what is on Kafka; exit code 1 when it differs."""
-    from services.cli import topic_report  # noqa: PLC0415 - see above
-
-    screen = Screen(as_json=as_json)
-    report = asyncio.run(topic_report.read())
-    if as_json:
-        for line in report.lines:
-            screen.json(line.as_json())
-    else:
-        screen.table(
-            [
-                Column("Topic"),
-                Column("Partitions", number=True),
-                Column("On Kafka", number=True),
-                Column("Keeps"),
-                Column("Written by"),
-                Column("Read by"),
-                Column("State", wraps=True),
-            ],
-            [line.cells() for line in report.lines],
-        )
-    for problem in report.problems:
-        screen.note(problem, "red")
-    for remark in report.remarks:
-        screen.note(remark)
-    raise typer.Exit(NOT_OK if report.problems else OK)
 
 
 def check(as_json: AsJson = False) -> None:

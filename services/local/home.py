@@ -16,7 +16,18 @@ from services.local.processes import ServerError, free_port, require_free_port
 _HOLD_SECONDS = 1.0
 _POLL_SECONDS = 0.01
 #: Ports wanted where nobody else has them.
-_PORTS = {"kafka": 9092, "postgres": 5432, "twilio": 8010, "ingest": 8001, "results": 8004}
+_PORTS = {
+    "kafka": 9092,
+    "postgres": 5432,
+    "twilio": 8010,
+    "ingest": 8001,
+    # Prometheus finds a program at one port over all its restarts.
+    "lookup-1": 8002,
+    "lookup-2": 8003,
+    "results": 8004,
+    "scheduler": 8005,
+    "prometheus": 9090,
+}
 
 
 def home_directory(environ: Mapping[str, str], *, root: bool) -> Path:

@@ -18,6 +18,13 @@ from services.local.interrupts import Interrupted, interrupts
 from services.local.jars import JarError
 from services.local.processes import LocalServer, ServerError
 from services.local.programs import Program
+from services.local.prometheus import (
+    INSTALL,
+    PrometheusServer,
+    installed,
+    shipped_rules,
+    targets,
+)
 from services.local.stack import Plan, Stack
 from services.runtime.logs import configure_logging
 from services.runtime.program import FaultError
@@ -45,11 +52,13 @@ def main() -> int:
 
 def _supervise(home: Home, *, real_twilio: bool) -> int:
     stack = Stack(home.directory, _plan(home, real_twilio=real_twilio), _say)
+    prometheus: PrometheusServer | None = None
     with interrupts(stack) as signals:
         try:
             stack.start()
-            home.set_running(_described(stack, home))
-            _watch(stack)
+            prometheus = _prometheus(stack)
+            home.set_running(_described(stack, home, prometheus))
+            _watch(stack, prometheus)
         except Interrupted:
             pass
         except (ServerError, JarError, FaultError, SettingsError, OSError) as error:
@@ -57,6 +66,8 @@ def _supervise(home: Home, *, real_twilio: bool) -> int:
             return 1
         finally:
             signals.stopping = True
+            if prometheus is not None:
+                prometheus.stop()
             stack.stop()
     return 0
 
@@ -78,8 +89,34 @@ def _own_tokens() -> bool:
     return bool(os.environ.get("API_TOKENS") or os.environ.get("API_TOKENS_FILE"))
 
 
-def _described(stack: Stack, home: Home) -> dict[str, Any]:
-    """What runs and where, without secrets; None for what the environment brought."""
+def _prometheus(stack: Stack) -> PrometheusServer | None:
+    """Start Prometheus beside the stack; None, having said why, where there is none to start.
+
+    The stack works without it, so nothing of it is an error.
+    """
+    if installed() is None:
+        _say(f"Nothing watches the stack: {INSTALL}")
+        return None
+    rules = shipped_rules()
+    if not rules:
+        _say("No alert rules: they are in deploy/prometheus of the project's folder")
+    server = PrometheusServer(
+        stack.directory / "prometheus",
+        stack.plan.ports["prometheus"],
+        scraped=targets(stack.programs.values()),
+        rules=rules,
+    )
+    _say(f"Starting {server.name}")
+    try:
+        server.start()
+    except ServerError as error:
+        _say(str(error))
+        return None
+    return server
+
+
+def _described(stack: Stack, home: Home, prometheus: PrometheusServer | None) -> dict[str, Any]:
+    """What runs and where, without secrets; None for what is not the stack's own."""
     return {
         "pid": os.getpid(),
         "ingest": stack.programs["ingest"].url,
@@ -87,17 +124,21 @@ def _described(stack: Stack, home: Home) -> dict[str, Any]:
         "kafka": stack.kafka.bootstrap_servers if stack.kafka else None,
         "postgres": stack.postgres.url("bulk_lookup") if stack.postgres else None,
         "twilio": stack.simulator.base_url if stack.simulator else None,
+        "prometheus": prometheus.url if prometheus else None,
+        "alerts": prometheus.alerts_page() if prometheus else None,
         "token_file": None if _own_tokens() else str(home.token_file),
         "logs": str(stack.logs),
     }
 
 
-def _watch(stack: Stack) -> None:
+def _watch(stack: Stack, prometheus: PrometheusServer | None) -> None:
     """Start again what ends by itself, not too often; ends by a signal only."""
     last: dict[str, float] = {}
     while True:
         time.sleep(_LOOK_SECONDS)
         parts: dict[str, Program | LocalServer] = {**stack.servers, **stack.programs}
+        if prometheus is not None:
+            parts["prometheus"] = prometheus
         for name, part in parts.items():
             if part.running or time.monotonic() - last.get(name, 0.0) < _AGAIN_SECONDS:
                 continue

@@ -142,12 +142,18 @@ def _tell(console: Console, home: Home, running: Mapping[str, Any]) -> None:
     token_file = running["token_file"]
     yours = "yours, of the environment"
     console.print()
+    watching = [
+        (name, running[key])
+        for name, key in (("Prometheus", "prometheus"), ("alerts", "alerts"))
+        if running[key]
+    ]
     for name, value in (
         ("ingest", f"{running['ingest']}/docs"),
         ("results", f"{running['results']}/docs"),
         ("Twilio", running["twilio"] or "the real one"),
         ("Kafka", running["kafka"] or yours),
         ("PostgreSQL", running["postgres"] or yours),
+        *watching,
         ("token", token_file or yours),
         ("logs", running["logs"]),
         ("state", str(home.directory)),

@@ -18,9 +18,14 @@ from services.local import postgres as postgres_module
 from services.local.kafka import KafkaServer
 from services.local.postgres import PostgresServer, closed_parent, require_open_parents
 from services.local.processes import LocalServer, ServerError, start_child
+from services.local.prometheus import PrometheusServer
 
 ROOT = Path(__file__).parents[2]
-SERVERS = [KafkaServer, PostgresServer]
+SERVERS = [
+    KafkaServer,
+    PostgresServer,
+    pytest.param(PrometheusServer, marks=pytest.mark.needs_prometheus),
+]
 
 
 async def create_topic(bootstrap_servers: str, topic: str) -> None:

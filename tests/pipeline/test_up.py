@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from services.local.api_client import ApiClient
+from services.local.prometheus import installed
 from tests.pipeline.left_over import running_below
 
 _COMMAND = (
@@ -57,6 +58,7 @@ def test_up_keeps_running_and_its_state_outlives_down(here: _Here) -> None:
     again, told = here.run("up")
     assert again == where
     assert "already up" in told
+    assert (where["prometheus"] is None) == (installed() is None)
 
     token = Path(where["token_file"]).read_text(encoding="utf-8").strip()
     with ApiClient(where["ingest"], where["results"], token) as api:

@@ -11,7 +11,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 CODE = sorted(
-    file for part in ("services", "tests", "benchmarks") for file in (ROOT / part).rglob("*.py")
+    file
+    for part in ("services", "tests", "benchmarks", "deploy")
+    for file in (ROOT / part).rglob("*.py")
 )
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 #: Everything a person wrote, as text.
@@ -22,9 +24,11 @@ TEXTS = sorted(
         *(ROOT / "requirements").glob("*.txt"),
         *(
             file
-            for file in (ROOT / "services").rglob("*.*")
-            if file.suffix in {".sql", ".txt", ".json"}
+            for part in ("services", "deploy")
+            for file in (ROOT / part).rglob("*.*")
+            if file.suffix in {".sql", ".txt", ".json", ".yaml", ".env"}
         ),
+        ROOT / "Dockerfile",
         ROOT / "Makefile",
         ROOT / "pyproject.toml",
         ROOT / ".ci" / "run",

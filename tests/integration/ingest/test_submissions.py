@@ -143,6 +143,25 @@ async def test_a_drain_that_is_cut_off_leaves_a_job_to_go_on_with(
     assert sealed.counts == COUNTS
 
 
+async def test_a_job_whose_row_was_lost_is_begun_again(
+    jobs: Jobs, spool: Spool, database: asyncpg.Connection
+) -> None:
+    """After a restore from before it, results knows its contacts alone; its file makes it whole."""
+    publisher = _HeldPublisher()
+    publisher.acknowledged.set()
+    submissions = Submissions(jobs, publisher, 4, _never)
+    sealed = await submissions.submit(await _upload(spool)).wait(30)
+    await database.execute(
+        "UPDATE jobs SET state = 'standing', idempotency_key = NULL, fingerprint = NULL, "
+        "options = '{}', sealed_at = NULL, accepted = NULL, rejected = NULL, duplicates = NULL"
+    )
+    again = await submissions.submit(await _upload(spool)).wait(30)
+    assert (again.job_id, again.published) == (sealed.job_id, True)
+    row = await database.fetchrow("SELECT state, accepted, fingerprint IS NOT NULL FROM jobs")
+    assert row is not None
+    assert tuple(row) == ("sealed", COUNTS.accepted, True)
+
+
 async def test_a_final_refusal_of_kafka_ends_the_program(jobs: Jobs, spool: Spool) -> None:
     """What no trying again can mend is told to whoever stops the program."""
     faults: list[Any] = []
