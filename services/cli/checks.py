@@ -108,15 +108,17 @@ async def _kafka() -> Finding:
 async def _postgresql() -> Finding:
     what = "postgresql"
     try:
-        problem = await database.schema_problem(database.database_url())
+        schema = await database.look_at_schema(database.database_url())
     except SettingsError as error:
         return Finding(what, ok=False, detail=f"DATABASE_URL_FILE: {error}")
     except (*UNAVAILABLE, asyncpg.PostgresError, ValueError) as error:
         said = f"{type(error).__name__}: {error}".rstrip(": ")
         return Finding(what, ok=False, detail=f"{said}; check DATABASE_URL")
-    if problem is not None:
-        return Finding(what, ok=False, detail=problem)
-    return Finding(what, ok=True, detail="answers, its schema is up to date")
+    if schema.problem is not None:
+        return Finding(what, ok=False, detail=schema.problem)
+    who = ", ".join(schema.programs)
+    detail = f"answers, its schema is up to date, its user serves {who}"
+    return Finding(what, ok=True, detail=detail)
 
 
 async def _twilio(accounts: Mapping[str, Account]) -> AsyncIterator[Finding]:

@@ -59,8 +59,18 @@ async def bring_up_to_date() -> list[str]:
         ) from error
 
 
-async def schema_problem(url: str) -> str | None:
-    """What is wrong with the schema or the roles of a database; None if nothing is.
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """What a database is like to the user of DATABASE_URL."""
+
+    #: What is wrong, and the way out; None if nothing is.
+    problem: str | None
+    #: Programs that may log in as this user: one each, or all where one user serves all.
+    programs: tuple[Program, ...] = ()
+
+
+async def look_at_schema(url: str) -> Schema:
+    """Look at the schema and the roles of a database.
 
     Raises:
         OSError: PostgreSQL does not answer.
@@ -69,24 +79,39 @@ async def schema_problem(url: str) -> str | None:
     """
     connection = await asyncpg.connect(url, timeout=_SECONDS)
     try:
+        mine = await connection.fetch(
+            "SELECT rolname FROM pg_roles "
+            "WHERE rolname = ANY($1) AND pg_has_role(current_user, oid, 'SET')",
+            [role_of(program) for program in get_args(Program)],
+        )
+        roles = {row["rolname"] for row in mine}
+        programs = tuple(p for p in get_args(Program) if role_of(p) in roles)
+        if programs:
+            # A program's own user has no rights but its role's.
+            await connection.execute(f"SET ROLE {role_of(programs[0])}")
         try:
             rows = await connection.fetch("SELECT version, name, sha256 FROM schema_migrations")
             missing = outstanding(
                 shipped(), {row["version"]: (row["name"], row["sha256"]) for row in rows}
             )
         except asyncpg.UndefinedTableError:
-            return "it has no schema yet: run `bulk-lookup migrate`"
+            return Schema("it has no schema yet: run `bulk-lookup migrate`")
+        except asyncpg.InsufficientPrivilegeError:
+            if programs:
+                return Schema("the schema is of an older release: run `bulk-lookup migrate`")
+            names = ", ".join(role_of(program) for program in get_args(Program))
+            return Schema(
+                f"its user may act as none of {names}: run `bulk-lookup migrate` as a user with "
+                "CREATEROLE, or deploy/postgres/logins.sql as an administrator"
+            )
         except MigrationError as error:
-            return str(error)
+            return Schema(str(error))
         if missing:
             names = ", ".join(migration.name for migration in missing)
-            return f"the schema lacks {names}: run `bulk-lookup migrate`"
-        for program in get_args(Program):
-            if not await connection.fetchval(
-                "SELECT pg_has_role(current_user, $1, 'SET')", role_of(program)
-            ):
-                return f"its user may not act as {role_of(program)}: run `bulk-lookup migrate`"
-        return None
+            return Schema(f"the schema lacks {names}: run `bulk-lookup migrate`")
+        if not programs:
+            return Schema("its user may act as no program's role: run `bulk-lookup migrate`")
+        return Schema(None, programs)
     finally:
         await connection.close(timeout=_SECONDS)
 

@@ -170,7 +170,7 @@ TWILIO_REQUESTS = _table.counter(
     "twilio_requests_total",
     "lookup",
     "Calls to Twilio, by account and class of the answer.",
-    "rate_limit: lower TWILIO_CONCURRENCY; account_stop: see `bulk-lookup accounts`.",
+    "rate-limit: lower TWILIO_CONCURRENCY; account-stop: see `bulk-lookup accounts`.",
     "account",
     "outcome",
 )

@@ -11,6 +11,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from services.cli.database import Schema, look_at_schema
 from services.local.postgres import PostgresServer
 from services.results.migrate import migrate
 from services.runtime.database import Program, role_of
@@ -70,6 +71,18 @@ async def test_programs_log_in_as_themselves_only(made: str) -> None:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await alone.fetch("SELECT * FROM jobs")
         await alone.close()
+
+
+async def test_a_program_s_own_user_can_check_the_schema(made: str) -> None:
+    """`bulk-lookup check` in a pod says of the database what is so, and whom its user serves."""
+    owner = as_user(made, "bulk_lookup_owner")
+    await migrate(owner)
+    assert await look_at_schema(owner) == Schema(None, PROGRAMS)
+    for program in PROGRAMS:
+        found = await look_at_schema(as_user(made, f"bulk_lookup_{program}_user"))
+        assert found == Schema(None, (program,))
+    nobody = await look_at_schema(as_user(made, "bulk_lookup_grafana_user"))
+    assert "may act as no program's role" in str(nobody.problem)
 
 
 async def test_grafana_reads_and_no_more(made: str) -> None:

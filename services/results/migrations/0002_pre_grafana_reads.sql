@@ -30,3 +30,5 @@ GRANT SELECT (topic, partition, "offset", dead_letter_id, reason, original_topic
 GRANT SELECT (key, held, at) ON holds TO bulk_lookup_grafana;
 GRANT SELECT ON package_outcomes, history, job_counts, stored_offsets, schema_migrations
     TO bulk_lookup_grafana;
+-- `bulk-lookup check` beside a program says whether the schema is this release's.
+GRANT SELECT ON schema_migrations TO bulk_lookup_ingest, bulk_lookup_lookup, bulk_lookup_results;
