@@ -37,7 +37,8 @@ TABLES = {
     "answers": "*",
     "rejected": "*",
     "dead_letters": "*",
-    "job_counts": "*",
+    # A state that was passed through, or never, has none.
+    "(SELECT * FROM job_counts WHERE n > 0) counts": "*",
     "stored_offsets": "*",
 }
 
@@ -61,12 +62,9 @@ def stored(pipeline: Pipeline) -> dict[str, list[str]]:
     return asyncio.run(tables(pipeline.settings["DATABASE_URL"]))
 
 
-async def _execute(url: str, statement: str) -> None:
-    connection = await asyncpg.connect(url)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
+def different(before: dict[str, list[str]], after: dict[str, list[str]]) -> dict[str, list[str]]:
+    """A few rows of each table that are not the same."""
+    return {t: sorted(set(before[t]) ^ set(after[t]))[:4] for t in before if before[t] != after[t]}
 
 
 def environ_of(pipeline: Pipeline) -> dict[str, str]:
@@ -118,16 +116,18 @@ def test_postgresql_is_restored_from_before(start_pipeline: StartPipeline) -> No
     assert stored(pipeline) != before
     pipeline.stack.start_programs()
 
-    pipeline.wait_until("all of Kafka is read again", lambda: stored(pipeline) == before)
+    pipeline.wait_until(
+        "all of Kafka is read again",
+        lambda: stored(pipeline) == before,
+        explain=lambda: different(before, stored(pipeline)),
+    )
     assert pipeline.job(first)["complete"]
     # Its row was no record of Kafka's. Its file makes it again, and changes nothing else.
     assert state_of(pipeline, second) == "standing"
     assert pipeline.submit(numbers[600:], packages=PACKAGE, key="second") == second
     pipeline.wait_complete(second)
-    after = stored(pipeline)
-    assert {name: after[name] for name in TABLES if name != "stored_offsets"} == {
-        name: before[name] for name in TABLES if name != "stored_offsets"
-    }
+    # Its records were appended once more, so only the places are others.
+    assert different(before, stored(pipeline)).keys() == {"stored_offsets"}
     assert paid_again(pipeline.calls()) == 0
     assert asked(pipeline.calls()) == answered(numbers)
 
