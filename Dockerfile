@@ -1,5 +1,5 @@
 # One image for every program: `bulk-lookup run ingest`, `... run lookup`, `... migrate`.
-# It holds the Python environment and nothing else: no compiler, no pip, no shell script.
+# What it adds to its base is the Python environment and nothing else: what builds stays behind.
 #
 #   docker build --build-arg REVISION="$(git rev-parse HEAD)" -t bulk-lookup:0.1.0 .
 #

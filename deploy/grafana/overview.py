@@ -46,6 +46,7 @@ _ENDED = f"sum(rate(lookup_end_to_end_duration_seconds_count{{{RESULTS}}}[{RATE}
 # What waits on purpose (retrying, parked) is nothing to do now; records not read yet are.
 _READERS = f'{ALL},job!="bulk-lookup-scheduler"'
 _TO_DO = f"{_in_state('pending|releasing')} + ({_lag(_READERS)} or vector(0))"
+_PUT_OFF = _in_state("retrying|parked")
 _SCALED = "kube_horizontalpodautoscaler_"
 _SCALERS = f'{OF_RULES},horizontalpodautoscaler=~"(keda-hpa-)?(ingest|lookup|results)"'
 
@@ -54,12 +55,17 @@ _NOW = Row(
     [
         figure(
             "Flow",
-            "STANDING: there is something to do, and nothing ends. Idle: nothing is to be done. Look"
-            " at the hops from left to right: the first without a rate, or with a growing lag, is"
-            " where contacts stop.",
+            "STANDING: there is something to do, and nothing ends. Look at the hops from left to"
+            " right: the first without a rate, or with a growing lag, is where contacts stop."
+            " WAITING: all that is left waits for its retry, or is held: see Accounts stopped, and"
+            " the states below. Idle: nothing is to be done.",
             "none",
-            # 2 if anything ends, and 1 if nothing is to be done.
-            Query(f"2 * clamp_max(ceil({_ENDED}), 1) + ({_TO_DO} == bool 0)", "flow"),
+            # 2 if anything ends, 1 if nothing is to be done now, 4 if something is put off.
+            Query(
+                f"2 * clamp_max(ceil({_ENDED}), 1) + ({_TO_DO} == bool 0)"
+                f" + 4 * ({_PUT_OFF} > bool 0)",
+                "flow",
+            ),
             looks=Looks(
                 4,
                 5,
@@ -70,6 +76,10 @@ _NOW = Row(
                     1: ("Idle", "blue"),
                     2: ("Flowing", "green"),
                     3: ("Flowing", "green"),
+                    4: ("STANDING", "red"),
+                    5: ("WAITING", "orange"),
+                    6: ("Flowing", "green"),
+                    7: ("Flowing", "green"),
                 },
             ),
         ),
