@@ -68,6 +68,12 @@ def runbook_url(alert: str) -> str:
     return alerts()[alert][0].runbook_url
 
 
+def runbooks_url() -> str:
+    """Where all runbooks are listed, for what no alert watches."""
+    first = next(iter(alerts().values()))[0]
+    return f"{first.runbook_url.rpartition('/')[0]}/README.md"
+
+
 def threshold(alert: str, of: str = "") -> float:
     """The number above which an alert fires, so that a panel's colour turns where it does.
 

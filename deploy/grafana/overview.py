@@ -374,6 +374,17 @@ _PROGRAMS = Row(
                 empty="Nothing at its limit, nothing failed; or no kube-state-metrics here",
             ),
         ),
+        graph(
+            "What programs wait for",
+            "Processes that are not ready, by program and by what is missing; all 0 is well. Without"
+            " a ready process of ingest nobody can upload. readyz of a pod says why.",
+            "short",
+            Query(
+                f"sum by (job, condition) (lookup_unmet_conditions{{{ALL}}})",
+                "{{job}}: {{condition}}",
+            ),
+            looks=Looks(24, 8, alerts=("LookupNotReady",), least=0),
+        ),
     ],
 )
 

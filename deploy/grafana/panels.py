@@ -15,7 +15,7 @@ from grafana_foundation_sdk.cog.variants import Dataquery
 from grafana_foundation_sdk.models import bargauge, common, prometheus, stat, table, timeseries
 from grafana_foundation_sdk.models import dashboard as model
 
-from deploy.grafana.alerts import runbook_url
+from deploy.grafana.alerts import runbook_url, runbooks_url
 
 PROMETHEUS = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
 POSTGRESQL = model.DataSourceRef(type_val="grafana-postgresql-datasource", uid="${postgresql}")
@@ -129,7 +129,7 @@ class Looks:
 
     width: int
     height: int
-    #: The alerts that watch what it shows.
+    #: The alerts that watch what it shows; without any, it links to the list of runbooks.
     alerts: tuple[str, ...] = ()
     steps: Steps = PLAIN
     #: What it says without data; in a healthy system that is never left to guess.
@@ -272,7 +272,7 @@ def _panel(
         description=says,
         datasource=POSTGRESQL if isinstance(queries[0], Sql) else PROMETHEUS,
         grid_pos=model.GridPos(h=looks.height, w=looks.width),
-        links=[_runbook(alert) for alert in looks.alerts],
+        links=[_runbook(alert) for alert in looks.alerts] or [_link("Runbooks", runbooks_url())],
         targets=[
             query.target(chr(ord("A") + number), instant=instant, as_table=as_table)
             for number, query in enumerate(queries)
@@ -308,12 +308,16 @@ def _id(title: str) -> int:
 
 
 def _runbook(alert: str) -> model.DashboardLink:
+    return _link(f"Runbook: {alert}", runbook_url(alert))
+
+
+def _link(title: str, url: str) -> model.DashboardLink:
     return model.DashboardLink(
-        title=f"Runbook: {alert}",
+        title=title,
         type_val=model.DashboardLinkType.LINK,
         icon="doc",
         tooltip="What it means, and what to do",
-        url=runbook_url(alert),
+        url=url,
         target_blank=True,
     )
 

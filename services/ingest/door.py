@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from services.ingest.jobs import Jobs
 from services.ingest.submissions import BusyError, Submissions
 from services.runtime.database import UNAVAILABLE
-from services.runtime.health import Readiness
+from services.runtime.health import Condition, Readiness
 from services.runtime.kafka import Publisher
 from services.runtime.problems import Problem
 
@@ -74,7 +74,7 @@ class Door:
             raise away("Too many files are on their way.") from None
         return self._inside.submissions
 
-    def _note(self, condition: str, why: object) -> None:
+    def _note(self, condition: Condition, why: object) -> None:
         if why is None:
             self._readiness.met(condition)
         else:

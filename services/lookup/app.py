@@ -175,6 +175,7 @@ def _build(
     assignment = Assignment(
         barrier=barrier,
         paid=paid,
+        lease=lease,
         ends=lambda wanted: read_ends(ends, outcomes, wanted),
         shares={name: (limiters[name], account) for name, account in accounts.items()},
         partitions=partitions,

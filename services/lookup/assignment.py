@@ -30,13 +30,18 @@ _CALL_GRACE = 10.0
 
 
 class Assignment:
-    """Raises the barrier for new partitions and sets this process's share of each limit."""
+    """Raises the barrier for new partitions and sets this process's share of each limit.
+
+    `readiness` has `partitions` met from an assignment until a revocation, and from the first
+    one on `kafka` while the lease holds.
+    """
 
     def __init__(
         self,
         *,
         barrier: Barrier,
         paid: PaidCheck,
+        lease: Lease,
         ends: Callable[[set[int]], Awaitable[Ends]],
         shares: Mapping[str, tuple[Limiter, Account]],
         partitions: int,
@@ -46,6 +51,7 @@ class Assignment:
         self._watch = watch
         self._barrier = barrier
         self._paid = paid
+        self._lease = lease
         self._ends = ends
         self._shares = shares
         self._partitions = partitions
@@ -65,12 +71,17 @@ class Assignment:
                 )
         self._raising = self._watch(asyncio.create_task(self._raise(partitions, generation)))
         self._readiness.met("partitions")
+        self._readiness.asks("kafka", self._why_no_kafka)
 
     def revoked(self) -> None:
         """All partitions go; replies to what was asked before are void."""
+        self._readiness.unmet("partitions", "revoked")
         self._cancel()
         self._barrier.drop()
         self._paid.revoked()
+
+    def _why_no_kafka(self) -> str | None:
+        return None if self._lease.holds else "no heartbeat of late"
 
     def _cancel(self) -> None:
         if self._raising is not None:

@@ -60,7 +60,7 @@ class Scheduler(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has
         settings: Topics and delays.
         consumer: Of the retry topics, not subscribed yet.
         publisher: For `lookup.due`.
-        readiness: Gets `partitions` met with the first assignment.
+        readiness: Has `partitions` met from an assignment until a revocation.
         clock: Seconds since 1970.
     """
 
@@ -103,6 +103,7 @@ class Scheduler(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """Let a move under way end, then forget what waits: its next owner takes it again."""
+        self._readiness.unmet("partitions", "revoked")
         async with self._moving:
             await self._commit()
             self._waiting.drop(revoked)

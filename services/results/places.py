@@ -78,6 +78,7 @@ class Places(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no
         """A batch under way may still be stored: the compare-and-set decides."""
         if revoked:
             CONSUMER_REBALANCES.labels(event="revoked").inc()
+        self._readiness.unmet("assignment", "revoked")
         self.lose()
 
     def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:

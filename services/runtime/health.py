@@ -3,33 +3,51 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable
 from importlib.metadata import version
+from typing import Literal
 
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from services.runtime.metrics import BUILD_INFO
+from services.runtime.measured import Sample
+from services.runtime.metrics import BUILD_INFO, UNMET_CONDITIONS
+
+Condition = Literal["kafka", "postgresql", "control", "partitions", "assignment"]
 
 
 class Readiness:
-    """Named conditions, all of which must hold before the program is ready."""
+    """Named conditions, all of which must hold for the program to be ready."""
 
-    def __init__(self, *conditions: str) -> None:
-        self._missing: dict[str, str] = dict.fromkeys(conditions, "not yet")
+    def __init__(self, *conditions: Condition) -> None:
+        #: By condition, why it does not hold; None while it does.
+        self._why: dict[Condition, Callable[[], str | None]] = {}
+        for condition in conditions:
+            self.unmet(condition, "not yet")
 
-    def met(self, condition: str) -> None:
+    def met(self, condition: Condition) -> None:
         """The condition holds from now on."""
-        self._missing.pop(condition, None)
+        self.asks(condition, lambda: None)
 
-    def unmet(self, condition: str, why: str) -> None:
+    def unmet(self, condition: Condition, why: str) -> None:
         """The condition does not hold, and why."""
-        self._missing[condition] = why
+        self.asks(condition, lambda: why)
+
+    def asks(self, condition: Condition, why: Callable[[], str | None]) -> None:
+        """From now on `why()` tells, whenever somebody looks: None while the condition holds."""
+        self._why[condition] = why
 
     @property
     def missing(self) -> dict[str, str]:
         """The conditions that do not hold, with the reasons."""
-        return dict(self._missing)
+        told = {condition: why() for condition, why in self._why.items()}
+        return {condition: why for condition, why in told.items() if why is not None}
+
+    def samples(self) -> Iterable[Sample]:
+        """Each condition with 1 while it does not hold, and 0 while it does."""
+        missing = self.missing
+        return [((condition,), float(condition in missing)) for condition in self._why]
 
 
 def health_router(service: str, readiness: Readiness, registry: CollectorRegistry) -> APIRouter:
@@ -38,6 +56,7 @@ def health_router(service: str, readiness: Readiness, registry: CollectorRegistr
     release = version("bulk-lookup")
     revision = os.environ.get("REVISION", "unknown")
     BUILD_INFO.labels(service=service, version=release, revision=revision).set(1)
+    UNMET_CONDITIONS.read_from(readiness.samples)
 
     @router.get("/livez")
     async def livez() -> dict[str, str]:

@@ -35,6 +35,13 @@ BUILD_INFO = _table.gauge(
     "version",
     "revision",
 )
+UNMET_CONDITIONS = _table.measured(
+    "lookup_unmet_conditions",
+    EVERY,
+    "1 while the program waits for this condition of its readiness, else 0.",
+    "1 for long: mend what it waits for; readyz has the reason.",
+    "condition",
+)
 PRODUCE_RECORDS = _table.counter(
     "lookup_produce_records_total",
     EVERY,

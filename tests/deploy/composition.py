@@ -10,6 +10,7 @@ from services.reference import PROGRAMS
 from services.runtime.settings import parse_duration
 from tests.deploy.documents import Document
 from tests.deploy.policies.access import is_secret
+from tests.deploy.policies.rollout import stop_seconds
 
 _PINNED = re.compile(r"(@sha256:[0-9a-f]{64}|:v?\d+(\.\d+)+[\w.-]*)$")
 _GO_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:([\d.]+)s)?")
@@ -122,13 +123,13 @@ def _secret_sources(service: Document) -> Iterator[str]:
 
 
 def stops_have_time(composed: Document) -> list[str]:
-    """Docker kills later than DRAIN_LIMIT."""
+    """Docker kills later than a program may take to end by itself."""
     found = []
     for program, model in PROGRAMS.items():
         told = environment(composed, program).get("DRAIN_LIMIT")
         drain = parse_duration(told) if told else model.model_fields["drain_limit"].default
         grace = seconds(composed["services"][program].get("stop_grace_period", "10s"))
-        if grace <= drain.total_seconds():
+        if grace <= stop_seconds(program, drain.total_seconds()):
             found.append(f"{program}: killed after {grace:g} s")
     return found
 

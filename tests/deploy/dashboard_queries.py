@@ -135,10 +135,11 @@ def base_metrics(expression: str) -> set[str]:
 
 
 def watched(dashboard: Dashboard) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The alerts that panels link to, each with its panel."""
+    """The alerts that panels link to, each with its panel; a link to all runbooks names none."""
     for panel in panels(dashboard):
         for link in panel["links"]:
-            yield link["title"].removeprefix("Runbook: "), panel
+            if link["title"] != "Runbooks":
+                yield link["title"].removeprefix("Runbook: "), panel
 
 
 def linked_wrong(dashboard: Dashboard) -> list[str]:

@@ -13,8 +13,10 @@ from typing import Any
 
 from grafana_foundation_sdk.models import units
 
+from deploy.grafana.alerts import runbooks_url
 from deploy.grafana.panels import NO_DATA
 from deploy.grafana.queries import asked
+from tests.deploy.runbooks import INDEX, runbooks
 
 Dashboard = dict[str, Any]
 Rule = Callable[[Dashboard], list[str]]
@@ -127,6 +129,17 @@ def explains_each_panel(dashboard: Dashboard) -> list[str]:
     return wrong
 
 
+def leads_to_a_runbook(dashboard: Dashboard) -> list[str]:
+    """Whoever sees something wrong on a panel is one click from what to do."""
+    base = runbooks_url().removesuffix("README.md")
+    pages = {f"{base}{page.name}" for page in (INDEX, *runbooks())}
+    return [
+        f"{panel['title']}: no runbook"
+        for panel in panels(dashboard)
+        if not panel.get("links") or {link["url"] for link in panel["links"]} - pages
+    ]
+
+
 def says_why_it_is_empty(dashboard: Dashboard) -> list[str]:
     """No panel leaves a reader to guess; one that may be empty in good times says so itself."""
     wrong = []
@@ -225,6 +238,7 @@ RULES: tuple[Rule, ...] = (
     has_the_variables,
     names_no_data_source,
     explains_each_panel,
+    leads_to_a_runbook,
     says_why_it_is_empty,
     has_stable_ids,
     fits_the_grid,

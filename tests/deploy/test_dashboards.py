@@ -144,6 +144,11 @@ BREAKS: list[tuple[Rule, Change]] = [
         rules.explains_each_panel,
         lambda d: _panel(d)["targets"].append(_panel(d)["targets"][0]),
     ),
+    (rules.leads_to_a_runbook, lambda d: _panel(d).update(links=[])),
+    (
+        rules.leads_to_a_runbook,
+        lambda d: _panel(d)["links"][0].update(url="https://example.com/docs/runbooks/README.md"),
+    ),
     (rules.says_why_it_is_empty, lambda d: _defaults(d).pop("noValue")),
     (
         rules.says_why_it_is_empty,

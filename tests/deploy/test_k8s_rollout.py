@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+import yaml
 
-from tests.deploy.documents import Manifests
+from tests.deploy.documents import PROGRAMS, Manifests
 from tests.deploy.mutations import (
     MAIN,
     POD,
@@ -20,7 +21,7 @@ from tests.deploy.mutations import (
     variable,
 )
 from tests.deploy.policies import rollout, scaling
-from tests.deploy.render import OVERLAYS
+from tests.deploy.render import K8S, OVERLAYS, ROOT
 
 LOOKUP, INGEST, RESULTS = "Deployment/lookup", "Deployment/ingest", "Deployment/results"
 JOB, BUDGET = "Job/migrate*", "PodDisruptionBudget/lookup"
@@ -32,6 +33,7 @@ CASES = [
     case(rollout.stops_have_time, "killed after", put(LOOKUP, f"{POD} terminationGracePeriodSeconds", 25)),
     case(rollout.stops_have_time, "killed after", drop(INGEST, f"{POD} terminationGracePeriodSeconds")),
     case(rollout.stops_have_time, "killed after", variable("results", "DRAIN_LIMIT", "10m")),
+    case(rollout.stops_have_time, "Deployment/lookup: killed after 75 s, may need 80 s", variable("lookup", "DRAIN_LIMIT", "35s")),
     case(rollout.stops_have_time, "longer than the drain", variable("lookup", "TWILIO_READ_TIMEOUT", "1m")),
     case(rollout.stops_have_time, "preStop sleep is due", drop(INGEST, f"{MAIN} lifecycle")),
     case(rollout.stops_have_time, "preStop needs a program", put(INGEST, f"{MAIN} lifecycle", SHELL["lifecycle"])),
@@ -62,6 +64,8 @@ CASES = [
     case(rollout.configuration_is_hashed, "is not there", extend(LOOKUP, f"{MAIN} envFrom", {"configMapRef": {"name": "missing-0123456789"}})),
     case(rollout.configuration_is_hashed, "no hash", extend(LOOKUP, f"{POD} volumes", {"name": "more", "configMap": {"name": "plain"}}), put("ConfigMap/*", "metadata name", "plain")),
     case(rollout.spool_fits_its_volume, "leaves no room", variable("ingest", "SPOOL_LIMIT_BYTES", "900000000000")),
+    case(rollout.spool_fits_its_volume, "may be placed where", put(INGEST, f"{MAIN} resources requests ephemeral-storage", "2Gi")),
+    case(rollout.spool_fits_its_volume, "may be placed where", drop(INGEST, f"{MAIN} resources requests ephemeral-storage")),
     case(rollout.spool_fits_its_volume, "no volume", variable("ingest", "SPOOL_DIRECTORY", "/elsewhere")),
     case(scaling.replicas_have_one_owner, "nobody says", drop(LOOKUP, "spec replicas")),
     case(scaling.replicas_have_partitions, "up to 1000 replicas", put(LOOKUP, "spec replicas", 1000)),
@@ -116,6 +120,26 @@ def test_faults_of_scaling_are_found(rendering: Callable[[str], Manifests], foun
     """A fault put into the component that scales is named by the check it is for."""
     changed = mutated(rendering("keda"), *found.changes)
     assert any(found.says in line for line in found.policy(changed))
+
+
+def test_the_overlay_for_production_says_how_many_of_each() -> None:
+    """Runbooks send a reader there with a number, and to no other file."""
+    file = K8S / "overlays" / "prod" / "kustomization.yaml"
+    told = {each["name"] for each in yaml.safe_load(file.read_text("utf-8"))["replicas"]}
+    assert told == set(PROGRAMS)
+
+
+def test_the_database_connections_are_counted_as_they_are(prod: Manifests) -> None:
+    """Replicas, and one more in a rollout, times their pool: the sum that operations.md gives."""
+    sums = [
+        (workload.spec["replicas"] + 1, int(pool))
+        for workload in prod.programs.values()
+        if (pool := prod.environment(workload.main).get("DATABASE_POOL_SIZE"))
+    ]
+    ingest, lookup, results = (f"{most} \N{MULTIPLICATION SIGN} {pool}" for most, pool in sums)
+    total = sum(most * pool for most, pool in sums) + 10
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    assert f"{ingest}, {lookup} and {results}, so {total} in all" in text
 
 
 def test_lookup_is_not_scaled_in_production(prod: Manifests) -> None:

@@ -171,11 +171,23 @@ def test_each_program_is_its_own_user(prod: Manifests) -> None:
         assert told(prod, program)["KAFKA_SECURITY_PROTOCOL"] == "SSL"
 
 
-def test_whoever_else_writes_sends_contacts_only(prod: Manifests) -> None:
+def strangers(manifests: Manifests) -> list[Document]:
+    """The users on Kafka that are no program's."""
+    ours = [user["metadata"]["name"] for user in program_users(manifests).values()]
+    return [user for user in manifests.of("KafkaUser") if user["metadata"]["name"] not in ours]
+
+
+def test_in_production_only_programs_have_users(prod: Manifests) -> None:
+    """An example that nobody asked for may write nothing."""
+    assert strangers(prod) == []
+
+
+def test_whoever_else_writes_sends_contacts_only(
+    prod: Manifests, rendering: Callable[[str], Manifests]
+) -> None:
     """Other systems may send contacts, within a quota, and see nothing."""
     inbound = table(prod).inbound.name
-    ours = [user["metadata"]["name"] for user in program_users(prod).values()]
-    others = [user for user in prod.of("KafkaUser") if user["metadata"]["name"] not in ours]
+    others = strangers(rendering("strimzi-upstream-example"))
     assert others
     for user in others:
         assert granted(user) <= {("topic", inbound, "Write"), ("topic", inbound, "Describe")}

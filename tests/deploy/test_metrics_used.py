@@ -28,6 +28,7 @@ BOUNDS = {
     "billed": "yes, no, unknown",
     "cause": "what records wait for, or what holds an account: both closed lists",
     "code": "HTTP statuses that our own routes answer",
+    "condition": "what a program waits for: a closed list",
     "event": "assigned, revoked",
     "group": "one consumer group for each program",
     "method": "HTTP methods that are served; any other is `other`",

@@ -16,6 +16,7 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry, generate_latest
 
+from deploy.grafana.alerts import managed
 from services.runtime.metric_table import ALL, Service
 from services.runtime.metrics import TABLE, registry_for
 from services.runtime.standing import Standing, show_standing
@@ -104,6 +105,8 @@ def test_the_rules_do_what_they_say(file: Path) -> None:
         ("twilio.yaml", '"refused|flood|budget"', '"refused|flood|person"'),
         ("twilio.yaml", "for: 1m", "for: 1h"),
         ("processes.yaml", "summary: No process", "summary: Some process"),
+        ("processes.yaml", "min by (namespace, job)", "max by (namespace, job)"),
+        ("processes.yaml", "for: 15m", "for: 20m"),
         ("exporters.yaml", 'up{job=~"bulk-lookup-.+"}', "up"),
     ],
 )
@@ -175,7 +178,7 @@ def test_every_alert_is_seen_firing_and_staying_silent() -> None:
 def test_an_alert_that_nobody_tried_is_seen() -> None:
     """Without its file of tests it is missing in both."""
     firing, silent = tried(file for file in TESTS if file.name != "exporters.yaml")
-    assert ("LookupMigrationFailed", "critical") not in firing | silent
+    assert ("LookupMigrationFailed", "warning") not in firing | silent
 
 
 def test_every_recording_rule_has_a_value_that_is_checked_or_an_alert_on_it() -> None:
@@ -190,6 +193,48 @@ def test_every_recording_rule_has_a_value_that_is_checked_or_an_alert_on_it() ->
         + [rule["expr"] for rule in [*alerts(), *records()]]
     )
     assert [rule["record"] for rule in records() if rule["record"] not in asked] == []
+
+
+# Each page is worth waking somebody
+
+#: All alerts that may page, and what gets worse until morning. Any other is a ticket.
+PAGES = {
+    "IngestAvailabilityBudgetBurn": "senders are refused now",
+    "IngestLatencyBudgetBurn": "a month's slow answers are used up within hours",
+    "LookupConsumerGroupStalled": "a program does nothing, and has work",
+    "LookupDeadLetterBudgetBurn": "contacts die by the thousand, each to be sent again",
+    "LookupFreshnessBudgetBurn": "what is paid for reaches nobody in time",
+    "LookupNotReady": "no process of ingest takes uploads",
+    "LookupProduceFailing": "nothing moves on without Kafka",
+    "LookupPrometheusGone": "no other page can come",
+    "LookupTargetMissing": "a program has no process left",
+    "LookupUnfinishedTooOld": "Kafka forgets what is not done when its retention is over",
+    "ResultsWriteErrors": "nothing is stored, and lookup stops when its memory is full",
+    "TwilioAccountStopped": "nothing goes on over this account until a person acts",
+}
+
+
+def pages(rules: Iterable[Rule]) -> set[str]:
+    """The alerts among them that wake somebody."""
+    return {
+        rule.get("alert") or rule["title"]
+        for rule in rules
+        if rule["labels"]["severity"] == "critical"
+    }
+
+
+def test_only_what_cannot_wait_for_morning_pages() -> None:
+    """By a closed list with a reason each; of a failed migration the old release goes on."""
+    assert pages([*alerts(), *managed()]) == set(PAGES)
+
+
+def test_one_page_more_is_seen() -> None:
+    """An alert that is made critical without a reason here."""
+    changed = copy.deepcopy([*alerts(), *managed()])
+    for rule in changed:
+        if rule.get("alert") == "LookupMigrationFailed":
+            rule["labels"]["severity"] = "critical"
+    assert pages(changed) - set(PAGES) == {"LookupMigrationFailed"}
 
 
 # Each alert says what a person needs

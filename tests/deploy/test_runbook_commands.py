@@ -6,6 +6,7 @@ import csv
 import io
 import os
 import re
+import shlex
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -112,6 +113,44 @@ def parsed_by_kubectl(kubectl: Path, call: list[str], home: Path) -> str | None:
     return None if "refused" in done.stderr else done.stderr or done.stdout
 
 
+def selector_of(text: str) -> dict[str, Any]:
+    """A selector as kubectl takes it on its command line, in the form that manifests have.
+
+    Raises:
+        ValueError: It is neither `key=value` nor `key in (value,value)`, nor a list of these.
+    """
+    labels, expressions = {}, []
+    for part in re.split(r",(?![^(]*\))", text):
+        if equal := re.fullmatch(r"([\w./-]+)=([\w.-]+)", part):
+            labels[equal[1]] = equal[2]
+        elif among := re.fullmatch(r"([\w./-]+) in \(([\w.,-]+)\)", part):
+            expressions.append(
+                {"key": among[1], "operator": "In", "values": among[2].split(",")},
+            )
+        else:
+            raise ValueError(f"no selector: {part!r}")
+    return {"matchLabels": labels, "matchExpressions": expressions}
+
+
+def wrong_selector(call: list[str], text: str, manifest: Manifests) -> list[str]:
+    """What a selector misses: all pods, or values; or what it waits for that does not go away."""
+    selector = selector_of(text)
+    chosen = manifest.selected(selector)
+    if not chosen:
+        return [text]
+    wrong = [
+        f"{expression['key']} {value}"
+        for expression in selector["matchExpressions"]
+        for value in expression["values"]
+        if not any(pod.labels.get(expression["key"]) == value for pod in chosen)
+    ]
+    if "--for=delete" in call:
+        # Scaling to 0 takes the programs' pods away; a Job's stay when it is done, Kafka's run on.
+        ours = manifest.programs.values()
+        wrong += [f"waits for {each.name} to go" for each in chosen if each not in ours]
+    return wrong
+
+
 def unknown_names(call: list[str], manifests: list[Manifests]) -> list[str]:
     """What a call of kubectl names that no manifest has."""
     wrong = []
@@ -127,10 +166,8 @@ def unknown_names(call: list[str], manifests: list[Manifests]) -> list[str]:
                 wrong.append(f"namespace {after}")
             elif re.fullmatch(r"[a-z]+/[a-z-]+", word) and word not in names:
                 wrong.append(word)
-            elif word == "--selector" and not manifest.selected(
-                {"matchLabels": dict(label.split("=") for label in after.split(","))}
-            ):
-                wrong.append(after)
+            elif word == "--selector":
+                wrong += wrong_selector(outer, after, manifest)
     if "-k" not in outer and "-n" not in outer:
         wrong.append("no namespace")
     return wrong
@@ -185,8 +222,35 @@ def test_kubectl_names_what_is_there(page: Path, rendering: Callable[[str], Mani
         "get pods",
         "-n bulk-lookup rollout undo deployment/lookups",
         "-n bulk-lookup logs --selector app.kubernetes.io/component=look",
+        "-n bulk-lookup get pods --selector 'app.kubernetes.io/component in (lookup,look)'",
     ],
 )
 def test_a_name_that_is_nowhere_is_seen(line: str, prod: Manifests) -> None:
     """Another namespace, none, another workload, labels that no pod has."""
-    assert unknown_names(line.split(), [prod]) != []
+    assert unknown_names(shlex.split(line), [prod]) != []
+
+
+WAIT = "-n bulk-lookup wait --for=delete pod --selector"
+
+
+@pytest.mark.parametrize(
+    ("selector", "overlay", "found"),
+    [
+        ("app.kubernetes.io/part-of=bulk-lookup", "prod", "Job/migrate-"),
+        ("app.kubernetes.io/component in (lookup,migrate)", "prod", "Job/migrate-"),
+        ("app.kubernetes.io/part-of=bulk-lookup", "dev", "StatefulSet/"),
+    ],
+)
+def test_a_wait_for_what_stays_is_seen(
+    selector: str, overlay: str, found: str, rendering: Callable[[str], Manifests]
+) -> None:
+    """A finished migration's pod stays for days, and Kafka is not stopped: such a wait would fail."""
+    wrong = unknown_names([*WAIT.split(), selector], [rendering(overlay)])
+    assert any(line.startswith(f"waits for {found}") for line in wrong)
+
+
+@pytest.mark.parametrize("text", ["app.kubernetes.io/component notin (lookup)", "a in b", "lookup"])
+def test_a_selector_of_another_form_is_refused(text: str) -> None:
+    """What is not understood is not passed over."""
+    with pytest.raises(ValueError, match="no selector"):
+        selector_of(text)

@@ -7,8 +7,10 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import yaml
 
 from deploy.grafana.alerts import managed
+from services.runtime.metric_table import ALL
 from tests.deploy.asked import rule_files, rules
 from tests.deploy.runbooks import (
     FILLED_IN,
@@ -52,6 +54,30 @@ def test_the_index_lists_every_alert() -> None:
     )
     assert {name: set(severity.split(", ")) for name, _, severity in rows} == alerts()
     assert [name for name, page, _ in rows if name != page] == []
+
+
+def wrong_matchers(text: str) -> list[str]:
+    """Matchers in an example of Alertmanager's routes that would find none of our alerts."""
+    known: dict[str, set[str]] = {"service": {*ALL}, "severity": {"critical", "warning"}}
+    wrong = []
+    for block in blocks(text, "yaml"):
+        for route in yaml.safe_load(block.text)["route"]["routes"]:
+            for matcher in route["matchers"]:
+                label, values = re.fullmatch(r'(\w+)=~?"([\w|]+)"', matcher).groups()  # type: ignore[union-attr]  # None fails the test
+                wrong += [matcher for value in values.split("|") if value not in known[label]]
+    return wrong
+
+
+@PAGES
+def test_routes_find_our_alerts(page: Path) -> None:
+    """By labels and values that alerts have."""
+    assert wrong_matchers(text_of(page)) == []
+
+
+def test_a_route_that_finds_nothing_is_seen() -> None:
+    """A service that is none of ours."""
+    text = "```yaml\nroute: {routes: [{matchers: ['service=~\"lookup|billing\"']}]}\n```\n"
+    assert wrong_matchers(text) == ['service=~"lookup|billing"']
 
 
 def test_the_index_explains_what_is_filled_in() -> None:
@@ -109,7 +135,8 @@ def test_a_section_too_few_is_seen(cut: str, instead: str) -> None:
 
 def wrong_shape(text: str) -> list[str]:
     """Blocks and lines that no check below would read."""
-    wrong = [b.text for b in blocks(text) if b.language not in {"console", "sql", "promql"}]
+    known = {"console", "sql", "promql", "yaml"}
+    wrong = [b.text for b in blocks(text) if b.language not in known]
     for block in blocks(text, "console"):
         typed = block.text.replace("\\\n", "").splitlines()
         wrong += [line for line in typed if not line.startswith("$ ")]

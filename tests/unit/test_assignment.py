@@ -1,6 +1,7 @@
 """What follows from an assignment: shares, the barrier, and a refusal."""
 
 import asyncio
+import time
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -8,6 +9,7 @@ import pytest
 
 from services.lookup.assignment import Assignment, Ends
 from services.lookup.barrier import Barrier
+from services.lookup.lease import Lease
 from services.lookup.pace import Limiter
 from services.lookup.paid import PaidCheck
 from services.runtime.health import Readiness
@@ -19,15 +21,20 @@ PARTITIONS = 4
 class Made:
     """An assignment with everything around it at hand."""
 
-    def __init__(self) -> None:
+    def __init__(self, lease: Lease | None = None) -> None:
         self.limiter = Limiter(1)
         self.barrier = Barrier(lambda _partition, _generation: None)
-        self.readiness = Readiness("partitions")
+        self.readiness = Readiness("kafka", "partitions")
+        self.readiness.met("kafka")
+        if lease is None:
+            lease = Lease(10)
+            lease.renew(time.monotonic())
         self.tasks: list[asyncio.Task[None]] = []
         self.revocations = 0
         self.assignment = Assignment(
             barrier=self.barrier,
             paid=cast("PaidCheck", SimpleNamespace(revoked=self.revoked)),
+            lease=lease,
             ends=self.ends,
             shares={"main": (self.limiter, cast("Any", SimpleNamespace(concurrency=40)))},
             partitions=PARTITIONS,
@@ -64,6 +71,30 @@ async def test_a_revocation_drops_the_barrier_and_what_was_asked() -> None:
     made.assignment.revoked()
     assert not made.barrier.waits
     assert made.revocations == 1
+
+
+async def test_a_revocation_makes_it_unready_until_the_next_assignment() -> None:
+    """An assignment of nothing is one too: more processes than partitions are all ready."""
+    made = Made()
+    assert made.readiness.missing == {"partitions": "not yet"}
+    made.assignment.assigned({0}, 5)
+    made.assignment.revoked()
+    assert made.readiness.missing == {"partitions": "revoked"}
+    made.assignment.assigned(set(), 6)
+    assert made.readiness.missing == {}
+    await asyncio.gather(*made.tasks, return_exceptions=True)
+
+
+async def test_kafka_is_away_while_the_lease_is_over() -> None:
+    """Asked whenever somebody looks, from the first assignment on; a heartbeat brings it back."""
+    lease = Lease(10)
+    made = Made(lease)
+    assert set(made.readiness.missing) == {"partitions"}
+    made.assignment.assigned({0}, 5)
+    assert made.readiness.missing == {"kafka": "no heartbeat of late"}
+    lease.renew(time.monotonic())
+    assert made.readiness.missing == {}
+    await asyncio.gather(*made.tasks)
 
 
 async def test_more_partitions_than_at_the_start_are_a_fault() -> None:

@@ -180,8 +180,10 @@ def test_the_targets_that_a_page_names_are_there(page: Path) -> None:
     "page", [README, ARCHITECTURE, OPERATIONS, *RUNBOOKS], ids=lambda page: page.name
 )
 def test_the_settings_that_a_page_names_are_there(page: Path) -> None:
-    """A name in capitals is a setting of a program, or one that the command reads."""
-    code = "".join(text_of(file) for file in (ROOT / "services").rglob("*.py"))
+    """A name in capitals is a setting of a program, or one that the command or Grafana reads."""
+    provisioning = ROOT / "deploy" / "grafana" / "provisioning"
+    files = [*(ROOT / "services").rglob("*.py"), *provisioning.glob("*/*.yaml")]
+    code = "".join(text_of(file) for file in files)
     named = {
         name
         for line in lines_of_code(page)

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
-import pytest
+from typing import Any
 
-from services.results.places import PlaceOutsideLogError, check_place
+import pytest
+from aiokafka import TopicPartition
+
+from services.results.places import PlaceOutsideLogError, Places, check_place
 from services.results.writer import stamp
+from services.runtime.health import Readiness
 
 
 @pytest.mark.parametrize("stored", [5, 7, 9])
@@ -27,3 +31,18 @@ def test_a_place_outside_says_the_way_out(stored: int, told: str) -> None:
 def test_a_stamp_that_is_no_time_stops_nothing(milliseconds: int) -> None:
     """A record's timestamp is what its producer wrote, sane or not."""
     assert stamp(milliseconds).year in {1969, 1970}
+
+
+def test_a_revocation_makes_it_unready_until_the_next_assignment() -> None:
+    """An assignment of nothing is one too; to read the places anew is no reason to wait."""
+    nothing: Any = None
+    readiness = Readiness("assignment")
+    places = Places(nothing, nothing, readiness)
+    assert readiness.missing == {"assignment": "not yet"}
+    places.on_partitions_assigned([TopicPartition("lookup.results", 0)])
+    places.lose()
+    assert readiness.missing == {}
+    places.on_partitions_revoked([TopicPartition("lookup.results", 0)])
+    assert readiness.missing == {"assignment": "revoked"}
+    places.on_partitions_assigned([])
+    assert readiness.missing == {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from typing import Any
 
@@ -114,6 +115,24 @@ def test_the_scheduler_stands_at_the_first_that_waits() -> None:
     scheduler._waiting.take_due(1_010_000, 10)
     scheduler._moving_since = 1_003_000  # not acknowledged yet
     assert scheduler.overdue() == 7
+
+
+async def test_a_revocation_makes_the_scheduler_unready_until_the_next_assignment() -> None:
+    """From before it waits for a move under way; an assignment of nothing is one too."""
+    nothing: Any = None
+    readiness = Readiness("partitions")
+    scheduler = Scheduler(SchedulerSettings(), nothing, nothing, readiness)
+    given = [TopicPartition("lookup.retry.15s", 0)]
+    await scheduler.on_partitions_assigned(given)
+    assert readiness.missing == {}
+    async with scheduler._moving:
+        revoking = asyncio.create_task(scheduler.on_partitions_revoked(given))
+        await asyncio.sleep(0)
+        assert readiness.missing == {"partitions": "revoked"}
+    await revoking
+    assert readiness.missing == {"partitions": "revoked"}
+    await scheduler.on_partitions_assigned([])
+    assert readiness.missing == {}
 
 
 class _Record:

@@ -21,13 +21,22 @@ def drain_seconds(manifests: Manifests, program: str, setting: str) -> float:
     return (parse_duration(told) if told else default).total_seconds()
 
 
+def stop_seconds(program: str, drain_limit: float) -> float:
+    """How long a program may take to end by itself, once it has the signal.
+
+    Lookup drains, commits within 5 s, and may then take as long again to leave the group, in
+    which Faust commits once more: `services/lookup/app.py`, at its end.
+    """
+    return 2 * drain_limit + 10 if program == "lookup" else drain_limit
+
+
 def stops_have_time(manifests: Manifests) -> list[str]:
-    """The pod is killed later than preStop and DRAIN_LIMIT take, and a drain outlasts a call."""
+    """The pod is killed later than preStop and the stop take, and a drain outlasts a call."""
     found = []
     for program, workload in manifests.programs.items():
         hook = workload.main.get("lifecycle", {}).get("preStop", {})
         pause = hook.get("sleep", {}).get("seconds", 0)
-        drain = drain_seconds(manifests, program, "drain_limit")
+        drain = stop_seconds(program, drain_seconds(manifests, program, "drain_limit"))
         grace = workload.pod.get("terminationGracePeriodSeconds", 30)
         if grace <= pause + drain:
             found.append(f"{workload.name}: killed after {grace} s, may need {pause + drain:g} s")
@@ -198,7 +207,7 @@ def _config_maps(workload: Workload) -> set[str]:
 
 
 def spool_fits_its_volume(manifests: Manifests) -> list[str]:
-    """Ingest refuses uploads before the kubelet evicts it for its disk."""
+    """Ingest refuses uploads before the kubelet evicts it for its disk, and its node has the room."""
     if "ingest" not in manifests.programs:
         return []
     workload = manifests.programs["ingest"]
@@ -213,4 +222,8 @@ def spool_fits_its_volume(manifests: Manifests) -> list[str]:
         return [f"{workload.name}: no volume of known size at {directory} for the spool"]
     if limit >= size(room):
         return [f"{workload.name}: SPOOL_LIMIT_BYTES leaves no room in {room}"]
+    tmp = volumes[mounts["/tmp"]]["emptyDir"]["sizeLimit"]  # noqa: S108 - the pod's own
+    asked = workload.main["resources"]["requests"].get("ephemeral-storage", 0)
+    if size(asked) < limit + size(tmp):
+        return [f"{workload.name}: may be placed where its spool has no room: it asks for {asked}"]
     return []
