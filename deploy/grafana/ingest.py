@@ -10,6 +10,10 @@ from deploy.grafana.processes import processes
 from deploy.grafana.slo import INGEST_SLOW
 
 _HTTP = "ingest_http_request_duration_seconds"
+# Probes ask for nothing: a program that is not ready answers them with 503.
+_API = f'{INGEST},route=~"/v1/.+"'
+_ASKED = f"sum(rate({_HTTP}_count{{{_API}}}[{RATE}]))"
+_FAILED = f'sum(rate({_HTTP}_count{{{_API},code=~"5.."}}[{RATE}]))'
 
 BOARD = Board(
     uid="ingest",
@@ -81,19 +85,15 @@ BOARD = Board(
                 ),
                 graph(
                     "Share of 5xx",
-                    "Requests that failed for a reason of ours, of all.",
+                    "Requests to the API that failed for a reason of ours, of all.",
                     "percentunit",
-                    Query(
-                        f'sum(rate({_HTTP}_count{{{INGEST},code=~"5.."}}[{RATE}]))'
-                        f" / sum(rate({_HTTP}_count{{{INGEST}}}[{RATE}]))",
-                        "failed",
-                    ),
+                    Query(f"({_FAILED} or 0 * {_ASKED}) / {_ASKED}", "failed"),
                     looks=Looks(
                         8,
                         8,
                         alerts=("IngestAvailabilityBudgetBurn",),
                         least=0,
-                        empty="No 5xx, or no request in this time",
+                        empty="No request in this time",
                     ),
                 ),
                 graph(

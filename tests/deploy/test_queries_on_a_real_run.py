@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import httpx
 import pytest
 import yaml
 from aiokafka import AIOKafkaProducer
@@ -25,6 +26,8 @@ from tests.pipeline.traffic import Traffic
 #: A package that an account's quota ends in the run.
 _STOPPED = "caller_name"
 _ROLE = "bulk_lookup_grafana"
+#: Room of all uploads together; a file that is larger gets 503.
+_SPOOL_BYTES = 1_000_000
 #: What is no number, each in a way of its own.
 _ROWS_REJECTED = ["", "4.15E+09", "none"]
 
@@ -76,8 +79,14 @@ async def _produce(pipeline: Pipeline, *values: bytes) -> None:
             await producer.send_and_wait(topic, value)
 
 
+def _send_more_than_fits(pipeline: Pipeline) -> None:
+    with pipeline.api as api, pytest.raises(httpx.HTTPStatusError, match="503"):
+        api.submit(b"phone" + b"\n" * _SPOOL_BYTES)
+
+
 def _show_variety(pipeline: Pipeline, numbers: list[str]) -> None:
-    """Rejected rows, reuse, bad records, and what is held by a person and by Twilio."""
+    """A file that is refused, rejected rows, reuse, bad records, and what is held, by whom."""
+    _send_more_than_fits(pipeline)
     first = [numbers[0], *numbers[3:20]]
     pipeline.wait_complete(pipeline.submit([*first, *_ROWS_REJECTED], packages=PACKAGE))
     pipeline.submit(first, packages=PACKAGE, key="reused")
@@ -176,7 +185,7 @@ def test_every_query_gives_data(start_pipeline: StartPipeline, pipeline_director
     numbers = Pipeline.numbers(1_000)
     pipeline = start_pipeline(
         # In the last one a contact waits to the end: its partition has lag, and stands still.
-        settings={"RETRY_DELAYS": "300ms,600ms,1h"},
+        settings={"RETRY_DELAYS": "300ms,600ms,1h", "SPOOL_LIMIT_BYTES": str(_SPOOL_BYTES)},
         simulator=_simulator(numbers[0], numbers[1], numbers[2]),
     )
     prometheus = PrometheusServer(
