@@ -125,6 +125,8 @@ FAULTS: tuple[Fault, ...] = (
         fires=frozenset(
             {
                 "ResultsWriteErrors critical",
+                "LookupNotReady critical",
+                "LookupNotReady warning",
                 "IngestAvailabilityBudgetBurn critical",
                 "IngestAvailabilityBudgetBurn warning",
                 "LookupConsumerGroupStalled critical",
