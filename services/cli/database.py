@@ -11,16 +11,17 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.cli.exits import FAULT, SETTINGS, UNAVAILABLE, CommandError
 from services.cli.logs import quiet_logs
+from services.contracts.turns import UNFINISHED
 from services.results.migrate import MigrationError, migrate, outstanding, shipped
 from services.runtime.database import UNAVAILABLE as AWAY
 from services.runtime.database import Program, role_of
 from services.runtime.settings import DatabaseSettings, SettingsError, read_secret
 
 _SECONDS = 10
-_UNFINISHED = """
+_COUNT_STATES = """
 SELECT state, count(*) AS n
 FROM requests
-WHERE state IN ('pending', 'releasing', 'retrying', 'parked')
+WHERE state = ANY($1)
 GROUP BY state"""
 
 
@@ -136,7 +137,7 @@ async def stored() -> Stored:
         connection = await asyncpg.connect(database_url(), timeout=_SECONDS)
         try:
             async with connection.transaction(isolation="repeatable_read", readonly=True):
-                states = await connection.fetch(_UNFINISHED)
+                states = await connection.fetch(_COUNT_STATES, list(UNFINISHED))
                 places = await connection.fetch(
                     "SELECT topic, partition, next_offset FROM stored_offsets"
                 )

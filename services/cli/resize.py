@@ -26,12 +26,11 @@ from services.cli.logs import quiet_logs
 from services.contracts.topics import Topics
 from services.runtime.kafka import make_admin, make_consumer
 from services.runtime.kafka_topics import partitions_on_kafka
+from services.runtime.metric_table import ALL as PROGRAMS
 from services.runtime.settings import ProgramSettings, SettingsError, load_settings
 
 _SECONDS = 60
 _LOOK_AGAIN_AFTER = 0.2
-#: Each has a consumer group, named after it.
-_PROGRAMS = ("ingest", "lookup", "scheduler", "results")
 #: Whose places stand in PostgreSQL; the others' stand in their groups on Kafka.
 _RESULTS = "results"
 
@@ -142,15 +141,13 @@ async def _stakes(
     settings: ProgramSettings, admin: AIOKafkaAdminClient, partitions: Mapping[str, int]
 ) -> Stakes:
     # Who runs comes first, and the logs' ends last: what moves in between is seen as at stake.
-    running = await _running(admin, settings.kafka_topic_prefix)
+    running = await _running(admin, settings)
     stored = await database.stored()
     places: dict[str, dict[TopicPartition, int]] = {
         _RESULTS: {TopicPartition(*place): offset for place, offset in stored.offsets.items()}
     }
     for program in ("lookup", "scheduler"):
-        committed = await admin.list_consumer_group_offsets(
-            f"{settings.kafka_topic_prefix}{program}"
-        )
+        committed = await admin.list_consumer_group_offsets(settings.group(program))
         places[program] = {place: found.offset for place, found in committed.items()}
     consumer = make_consumer(settings)
     await consumer.start()
@@ -183,9 +180,9 @@ async def _unread(
     return sum(max(0, ends[place] - max(known.get(place, -1), starts[place])) for place in places)
 
 
-async def _running(admin: AIOKafkaAdminClient, prefix: str) -> dict[str, int]:
+async def _running(admin: AIOKafkaAdminClient, settings: ProgramSettings) -> dict[str, int]:
     """Members of the programs' groups."""
-    found = {program: await _members(admin, f"{prefix}{program}") for program in _PROGRAMS}
+    found = {program: await _members(admin, settings.group(program)) for program in PROGRAMS}
     return {program: members for program, members in found.items() if members}
 
 

@@ -100,7 +100,7 @@ class _Program:
     async def _take_inbound(self, connecting: asyncio.Task[int]) -> None:
         settings = self._settings
         partitions = await asyncio.shield(connecting)
-        group = f"{settings.kafka_topic_prefix}ingest"
+        group = settings.group("ingest")
         consumer = make_consumer(
             settings,
             group_id=group,

@@ -10,6 +10,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self
@@ -33,6 +34,21 @@ class Account:
     name: str
     uid: int
     gid: int
+
+
+def http_get(port: int, path: str, seconds: float) -> tuple[int, bytes]:
+    """GET a path of a server on 127.0.0.1, which has so long to answer: status and body.
+
+    Raises:
+        OSError, HTTPException: Nothing answers.
+    """
+    connection = HTTPConnection(HOST, port, timeout=seconds)
+    try:
+        connection.request("GET", path, headers={"Connection": "close"})
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
 
 
 def free_port() -> int:

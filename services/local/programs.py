@@ -8,11 +8,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPException
 from pathlib import Path
 from typing import Literal
 
-from services.local.processes import HOST, ServerError, log_tail, start_child, stop_child
+from services.local.processes import (
+    HOST,
+    ServerError,
+    http_get,
+    log_tail,
+    start_child,
+    stop_child,
+)
 
 Kind = Literal["ingest", "lookup", "scheduler", "results"]
 
@@ -138,13 +145,7 @@ class Program:
         Raises:
             OSError, HTTPException: Nothing answers.
         """
-        connection = HTTPConnection(HOST, self._port, timeout=_HTTP_SECONDS)
-        try:
-            connection.request("GET", path, headers={"Connection": "close"})
-            response = connection.getresponse()
-            return response.status, response.read()
-        finally:
-            connection.close()
+        return http_get(self._port, path, _HTTP_SECONDS)
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal, and go on without waiting."""

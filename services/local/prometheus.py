@@ -6,12 +6,19 @@ import signal
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
-from services.local.processes import HOST, LocalServer, ServerError, log_tail, start_child
+from services.local.processes import (
+    HOST,
+    LocalServer,
+    ServerError,
+    http_get,
+    log_tail,
+    start_child,
+)
 from services.local.programs import Program
 
 #: How to get what no wheel brings.
@@ -186,10 +193,4 @@ class PrometheusServer(LocalServer):
             return False
 
     def _get(self, path: str) -> tuple[int, bytes]:
-        connection = HTTPConnection(HOST, self.port, timeout=_HTTP_SECONDS)
-        try:
-            connection.request("GET", path, headers={"Connection": "close"})
-            response = connection.getresponse()
-            return response.status, response.read()
-        finally:
-            connection.close()
+        return http_get(self.port, path, _HTTP_SECONDS)

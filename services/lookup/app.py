@@ -65,7 +65,7 @@ def make_faust_app(settings: LookupSettings, parts: Parts, slots: int) -> faust.
     elif context is not None:
         credentials = faust.SSLCredentials(context)
     app = App(
-        f"{settings.kafka_topic_prefix}lookup",
+        settings.group("lookup"),
         broker=[f"kafka://{server.strip()}" for server in servers],
         broker_credentials=credentials,
         autodiscover=False,

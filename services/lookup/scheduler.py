@@ -191,7 +191,7 @@ async def serve(settings: SchedulerSettings, stop: Stop) -> None:
         await stack.enter_async_context(serve_http(web, host, settings.http_port, grace=1))
         await wait_for_kafka(lambda: check_topics(settings), readiness, stop)
         publisher = Publisher(settings)
-        group = f"{settings.kafka_topic_prefix}scheduler"
+        group = settings.group("scheduler")
         consumer = make_consumer(
             settings,
             group_id=group,

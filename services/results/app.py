@@ -53,7 +53,7 @@ async def serve(settings: ResultsSettings, stop: Stop) -> None:
         stack.push_async_callback(pool.close)
         publisher = Publisher(settings)
         stack.push_async_callback(publisher.stop)
-        group = f"{settings.kafka_topic_prefix}results"
+        group = settings.group("results")
         consumer = make_consumer(
             settings,
             group_id=group,

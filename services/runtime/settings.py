@@ -136,6 +136,10 @@ class ProgramSettings(BaseSettings):
         description="Delays before the first, second, ... retry; one topic each.",
     )
 
+    def group(self, program: str) -> str:
+        """The consumer group of a program on Kafka."""
+        return f"{self.kafka_topic_prefix}{program}"
+
     @property
     def topics(self) -> Topics:
         """The topic table with these settings."""
