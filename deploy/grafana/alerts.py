@@ -10,7 +10,8 @@ from typing import Any
 
 import yaml
 
-RULES = Path(__file__).parents[1] / "prometheus" / "rules"
+from services.local.prometheus import shipped_rules
+
 #: The few that Grafana evaluates itself.
 MANAGED = Path(__file__).parent / "provisioning" / "alerting" / "rules.yaml"
 
@@ -28,9 +29,7 @@ class Alert:
 @cache
 def rules() -> tuple[dict[str, Any], ...]:
     """Every recording and alerting rule of Prometheus, as it stands in the files."""
-    files = [
-        yaml.safe_load(file.read_text(encoding="utf-8")) for file in sorted(RULES.glob("*.yaml"))
-    ]
+    files = [yaml.safe_load(file.read_text(encoding="utf-8")) for file in shipped_rules()]
     return tuple(rule for file in files for group in file["groups"] for rule in group["rules"])
 
 

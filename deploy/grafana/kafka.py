@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from deploy.grafana.alerts import threshold
 from deploy.grafana.board import ALL, OF_RULES, SCHEDULER, Board, of_label
 from deploy.grafana.panels import (
     RATE,
     Looks,
     Query,
     Row,
-    bad_from,
     columns,
     graph,
     quantiles,
     rows_of,
+    watched,
 )
 
 _LAG = "lookup_consumer_lag:records"
@@ -151,14 +150,7 @@ BOARD = Board(
                         f'{{{ALL},event="assigned"}}[15m]))',
                         "{{pod}}",
                     ),
-                    looks=Looks(
-                        12,
-                        8,
-                        alerts=("LookupConsumerRebalanceStorm",),
-                        steps=bad_from(threshold("LookupConsumerRebalanceStorm")),
-                        least=0,
-                        decimals=0,
-                    ),
+                    looks=watched("LookupConsumerRebalanceStorm", 12, 8, decimals=0),
                 ),
                 graph(
                     "Partitions assigned",
@@ -200,12 +192,10 @@ BOARD = Board(
                         f" (rate(lookup_produce_records_total{{{_TOPIC}}}[{RATE}]) > 0)",
                         "{{job}}",
                     ),
-                    looks=Looks(
+                    looks=watched(
+                        "LookupProduceFailing",
                         8,
                         8,
-                        alerts=("LookupProduceFailing",),
-                        steps=bad_from(threshold("LookupProduceFailing")),
-                        least=0,
                         empty="Nothing was produced in this time, or all was taken at once",
                     ),
                 ),
@@ -237,13 +227,7 @@ BOARD = Board(
                     "How long the oldest retry that the scheduler took has been due.",
                     "s",
                     Query(f"max(scheduler_overdue_seconds{{{SCHEDULER}}})"),
-                    looks=Looks(
-                        8,
-                        8,
-                        alerts=("LookupRetriesLate",),
-                        steps=bad_from(threshold("LookupRetriesLate")),
-                        least=0,
-                    ),
+                    looks=watched("LookupRetriesLate", 8, 8),
                 ),
                 graph(
                     "Lateness of retries",

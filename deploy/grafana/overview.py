@@ -19,17 +19,15 @@ from deploy.grafana.panels import (
     Looks,
     Query,
     Row,
-    bad_from,
     bars,
     columns,
     figure,
     good_from,
     graph,
-    quantiles,
     rows_of,
 )
-from deploy.grafana.results import oldest_unfinished
-from deploy.grafana.slo import BUDGET, FRESH, OBJECTIVES
+from deploy.grafana.results import UNFINISHED, answer_to_row, oldest_unfinished
+from deploy.grafana.slo import BUDGET, OBJECTIVES
 
 
 # Every results process measures all of PostgreSQL: the largest is the one answer.
@@ -109,7 +107,7 @@ _NOW = Row(
             "Unfinished",
             "Contacts known to results that have not ended, whatever they wait for.",
             "short",
-            Query(_in_state("pending|releasing|retrying|parked")),
+            Query(_in_state(UNFINISHED)),
             looks=Looks(3, 5),
         ),
         figure(
@@ -292,19 +290,7 @@ _FLOW = Row(
             Query(f"sum(rate(results_requests_released_total{{{RESULTS}}}[{RATE}]))", "released"),
             looks=Looks(6, 8),
         ),
-        graph(
-            "Answer to row",
-            "From Twilio's answer to its row in PostgreSQL. The line is the service level.",
-            "s",
-            *quantiles("results_answer_delay_seconds", RESULTS),
-            looks=Looks(
-                6,
-                8,
-                alerts=("LookupFreshnessBudgetBurn",),
-                steps=bad_from(FRESH),
-                empty="No answer was stored in this time",
-            ),
-        ),
+        answer_to_row(6, 8),
         graph(
             "Dead letters",
             "Contacts and records given up, by reason. `bulk-lookup dead-letters` shows them.",

@@ -15,7 +15,7 @@ from grafana_foundation_sdk.cog.variants import Dataquery
 from grafana_foundation_sdk.models import bargauge, common, prometheus, stat, table, timeseries
 from grafana_foundation_sdk.models import dashboard as model
 
-from deploy.grafana.alerts import runbook_url, runbooks_url
+from deploy.grafana.alerts import runbook_url, runbooks_url, threshold
 
 PROMETHEUS = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
 POSTGRESQL = model.DataSourceRef(type_val="grafana-postgresql-datasource", uid="${postgresql}")
@@ -139,6 +139,28 @@ class Looks:
     most: float | None = None
     #: What stands in place of a value.
     words: Mapping[float, tuple[str, str]] | None = None
+
+
+def watched(
+    alert: str,
+    width: int,
+    height: int,
+    *,
+    most: float | None = None,
+    decimals: int | None = None,
+    empty: str = NO_DATA,
+) -> Looks:
+    """What is drawn from 0 on and watched by one alert: red from where it fires."""
+    return Looks(
+        width,
+        height,
+        alerts=(alert,),
+        steps=bad_from(threshold(alert)),
+        least=0,
+        most=most,
+        decimals=decimals,
+        empty=empty,
+    )
 
 
 def figure(title: str, says: str, unit: str, *queries: AnyQuery, looks: Looks) -> model.Panel:

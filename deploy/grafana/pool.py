@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.models import dashboard as model
 
-from deploy.grafana.alerts import threshold
-from deploy.grafana.panels import Looks, Query, bad_from, graph
+from deploy.grafana.panels import Query, graph, watched
 
 
 def pool(selector: str, width: int, height: int) -> model.Panel:
@@ -20,12 +19,5 @@ def pool(selector: str, width: int, height: int) -> model.Panel:
             f" / sum by (pod) (lookup_database_pool_connections_max{{{selector}}})",
             "{{pod}}",
         ),
-        looks=Looks(
-            width,
-            height,
-            alerts=("LookupDatabasePoolSaturated",),
-            steps=bad_from(threshold("LookupDatabasePoolSaturated")),
-            least=0,
-            most=1,
-        ),
+        looks=watched("LookupDatabasePoolSaturated", width, height, most=1),
     )

@@ -20,6 +20,8 @@ from deploy.grafana.pool import pool
 from deploy.grafana.processes import processes
 from deploy.grafana.slo import FRESH
 
+#: The states of contacts that have not ended.
+UNFINISHED = "pending|releasing|retrying|parked"
 _HTTP = "results_http_request_duration_seconds"
 
 
@@ -40,6 +42,23 @@ def oldest_unfinished(width: int, height: int) -> model.Panel:
             alerts=("LookupUnfinishedTooOld",),
             steps=bad_from(threshold("LookupUnfinishedTooOld")),
             decimals=1,
+        ),
+    )
+
+
+def answer_to_row(width: int, height: int) -> model.Panel:
+    """How long Twilio's answers take to PostgreSQL, beside their service level."""
+    return graph(
+        "Answer to row",
+        "From Twilio's answer to its row in PostgreSQL. The line is the service level.",
+        "s",
+        *quantiles("results_answer_delay_seconds", RESULTS),
+        looks=Looks(
+            width,
+            height,
+            alerts=("LookupFreshnessBudgetBurn",),
+            steps=bad_from(FRESH),
+            empty="No answer was stored in this time",
         ),
     )
 
@@ -65,19 +84,7 @@ BOARD = Board(
                     looks=Looks(8, 8, empty="Nothing was stored in this time"),
                     stacked=True,
                 ),
-                graph(
-                    "Answer to row",
-                    "From Twilio's answer to its row in PostgreSQL. The line is the service level.",
-                    "s",
-                    *quantiles("results_answer_delay_seconds", RESULTS),
-                    looks=Looks(
-                        8,
-                        8,
-                        alerts=("LookupFreshnessBudgetBurn",),
-                        steps=bad_from(FRESH),
-                        empty="No answer was stored in this time",
-                    ),
-                ),
+                answer_to_row(8, 8),
                 graph(
                     "Transactions that failed",
                     "Each is tried again. PostgreSQL is away or refuses to write; or two processes"
@@ -117,8 +124,7 @@ BOARD = Board(
                     " given back.",
                     "short",
                     Query(
-                        "max by (state) (lookup_requests"
-                        f'{{{RESULTS},state=~"pending|releasing|retrying|parked"}})',
+                        f'max by (state) (lookup_requests{{{RESULTS},state=~"{UNFINISHED}"}})',
                         "{{state}}",
                     ),
                     looks=Looks(8, 8, least=0),
@@ -129,8 +135,7 @@ BOARD = Board(
                     "Contacts over all time, by how they ended, and rows that are no number.",
                     "short",
                     Query(
-                        "max by (state) (lookup_requests"
-                        f'{{{RESULTS},state!~"pending|releasing|retrying|parked"}})',
+                        f'max by (state) (lookup_requests{{{RESULTS},state!~"{UNFINISHED}"}})',
                         "{{state}}",
                     ),
                     looks=Looks(8, 8, least=0),

@@ -16,6 +16,7 @@ from deploy.grafana.panels import (
     graph,
     quantiles,
     rows_of,
+    watched,
 )
 from deploy.grafana.pool import pool
 from deploy.grafana.processes import processes
@@ -128,13 +129,8 @@ BOARD = Board(
                     "Calls that brought no answer for a reason that may pass, of all.",
                     "percentunit",
                     Query(_share("transient"), "{{account}}"),
-                    looks=Looks(
-                        8,
-                        8,
-                        alerts=("TwilioErrorRatioHigh",),
-                        steps=bad_from(threshold("TwilioErrorRatioHigh")),
-                        least=0,
-                        empty="Twilio was not asked in this time",
+                    looks=watched(
+                        "TwilioErrorRatioHigh", 8, 8, empty="Twilio was not asked in this time"
                     ),
                 ),
                 graph(
@@ -142,13 +138,8 @@ BOARD = Board(
                     "Calls that Twilio refused because there were too many, of all.",
                     "percentunit",
                     Query(_share("rate-limit|package-rate-limit"), "{{account}}"),
-                    looks=Looks(
-                        8,
-                        8,
-                        alerts=("TwilioThrottled",),
-                        steps=bad_from(threshold("TwilioThrottled")),
-                        least=0,
-                        empty="Twilio was not asked in this time",
+                    looks=watched(
+                        "TwilioThrottled", 8, 8, empty="Twilio was not asked in this time"
                     ),
                 ),
                 graph(
@@ -216,13 +207,8 @@ BOARD = Board(
                         f" (increase(twilio_billed_packages_total{{{_PACKAGE}}}[1h]) > 0)",
                         "{{package}}",
                     ),
-                    looks=Looks(
-                        8,
-                        8,
-                        alerts=("TwilioBillingUncertain",),
-                        steps=bad_from(threshold("TwilioBillingUncertain")),
-                        least=0,
-                        empty="Nothing was asked for in the hour",
+                    looks=watched(
+                        "TwilioBillingUncertain", 8, 8, empty="Nothing was asked for in the hour"
                     ),
                 ),
                 graph(

@@ -14,8 +14,9 @@ from typing import Any
 
 import yaml
 
+from services.local.prometheus import shipped_rules
+
 _ROOT = Path(__file__).parents[2]
-RULES = _ROOT / "deploy" / "prometheus" / "rules"
 RESOURCE = _ROOT / "deploy" / "k8s" / "components" / "monitors" / "rules.yaml"
 _HEAD = "# Made from deploy/prometheus/rules by `make reference`: change them there.\n"
 
@@ -56,7 +57,7 @@ def resource(files: Iterable[Path]) -> str:
 
 def main() -> None:
     """Write it, or with `--check` say whether it is up to date, by the exit code."""
-    wanted = resource(RULES.glob("*.yaml"))
+    wanted = resource(shipped_rules())
     if sys.argv[1:] != ["--check"]:
         RESOURCE.write_text(wanted, encoding="utf-8")
         return

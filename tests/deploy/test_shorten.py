@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
+from services.local.prometheus import shipped_rules
 from tests.alerts.shorten import shorten
 
-RULES = sorted((Path(__file__).parents[2] / "deploy" / "prometheus" / "rules").glob("*.yaml"))
-each_rules_file = pytest.mark.parametrize("file", RULES, ids=lambda file: file.name)
+each_rules_file = pytest.mark.parametrize("file", shipped_rules(), ids=lambda file: file.name)
 
 
 @pytest.mark.parametrize(
