@@ -12,6 +12,7 @@ from deploy.grafana.queries import Asked, asked
 from services.runtime.metrics import TABLE
 from tests.deploy.dashboard_rules import Dashboard, panels
 from tests.deploy.promql import metrics, selectors
+from tests.deploy.series import OF_KUBERNETES, OF_TARGETS, OURS
 
 #: What Prometheus, the client library and kube-state-metrics export, with the labels we ask by.
 FOREIGN: dict[str, set[str]] = {
@@ -21,12 +22,8 @@ FOREIGN: dict[str, set[str]] = {
     "process_resident_memory_bytes": set(),
     "process_open_fds": set(),
     "process_start_time_seconds": set(),
-    "kube_horizontalpodautoscaler_status_current_replicas": {"horizontalpodautoscaler"},
-    "kube_horizontalpodautoscaler_spec_max_replicas": {"horizontalpodautoscaler"},
-    "kube_job_failed": {"condition", "job_name"},
+    **OF_KUBERNETES,
 }
-#: What the scrape adds to every series.
-_OF_THE_SCRAPE = {"job", "namespace", "pod", "instance"}
 _SUFFIX = re.compile(r"_(bucket|count|sum)$")
 _MATCHER = re.compile(r'(\w+)\s*(?:=~|!~|!=|=)\s*"')
 #: The only one that asks before a namespace is chosen.
@@ -36,14 +33,7 @@ _FIRST = "variable namespace"
 @cache
 def known() -> dict[str, set[str]]:
     """Every series that a query may name, and its labels."""
-    found = {name: labels | _OF_THE_SCRAPE for name, labels in FOREIGN.items()}
-    for metric in TABLE:
-        labels = {*metric.labels, *_OF_THE_SCRAPE}
-        if metric.kind == "histogram":
-            found |= {f"{metric.name}_{part}": labels for part in ("count", "sum")}
-            found[f"{metric.name}_bucket"] = labels | {"le"}
-        else:
-            found[metric.name] = labels
+    found = {name: labels | OF_TARGETS for name, labels in (FOREIGN | OURS).items()}
     for rule in rules():
         if name := rule.get("record"):
             # level:metric:operation, where the level is what it is aggregated by.

@@ -16,6 +16,7 @@ from services.runtime.metrics import TABLE
 from tests.deploy.asked import rule_files, rules
 from tests.deploy.promql import metrics, tokens
 from tests.deploy.runbooks import FILLED_IN, blocks, filled_in, runbooks, said, text_of
+from tests.deploy.series import OURS
 from tests.deploy.tools import ToolError, run
 
 #: What Prometheus and every process of ours have besides the table's metrics.
@@ -129,11 +130,9 @@ def test_what_is_no_promql_is_refused(tmp_path: Path) -> None:
 @cache
 def known_metrics() -> set[str]:
     """What a query may read: the table's, what rules record, and what every process has."""
-    known = set(OTHER_METRICS)
-    for metric in TABLE:
-        suffixes = ("_bucket", "_count", "_sum") if metric.kind == "histogram" else ("",)
-        known |= {metric.name + suffix for suffix in suffixes}
-    return known | {rule["record"] for _, rule in rules(rule_files()) if "record" in rule}
+    return {*OTHER_METRICS, *OURS} | {
+        rule["record"] for _, rule in rules(rule_files()) if "record" in rule
+    }
 
 
 def unknown_in(expression: str) -> list[str]:
