@@ -12,8 +12,9 @@ from hypothesis import settings
 
 from services.local.kafka import KafkaServer
 from services.local.postgres import PostgresServer
-from tests.needs_prometheus import (
+from tests.needs_programs import (
     pytest_collection_modifyitems,
+    pytest_configure,
     pytest_runtest_setup,
     pytest_terminal_summary,
 )
@@ -26,6 +27,7 @@ from tests.pipeline.fixtures import (
 __all__ = [
     "pipeline_directory",
     "pytest_collection_modifyitems",
+    "pytest_configure",
     "pytest_runtest_makereport",
     "pytest_runtest_setup",
     "pytest_terminal_summary",

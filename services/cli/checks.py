@@ -20,6 +20,7 @@ from services.lookup.settings import LookupSettings
 from services.lookup.twilio import TwilioClient
 from services.results.settings import ResultsSettings
 from services.runtime.database import UNAVAILABLE
+from services.runtime.kafka_reach import say_trouble
 from services.runtime.settings import ProgramSettings, SettingsError, load_settings
 from services.runtime.tokens import Tokens
 
@@ -85,13 +86,10 @@ async def _kafka() -> Finding:
                 found = await find_topics(settings)
     except SettingsError as error:
         return Finding("kafka", ok=False, detail=str(error))
-    except (KafkaError, OSError) as error:
-        return Finding(
-            "kafka",
-            ok=False,
-            detail=f"does not answer ({type(error).__name__}): check KAFKA_BOOTSTRAP_SERVERS and "
-            "the other KAFKA_ settings",
-        )
+    except (KafkaError, OSError):
+        with quiet_logs():
+            detail = await say_trouble(settings)
+        return Finding("kafka", ok=False, detail=detail)
     where = settings.kafka_bootstrap_servers
     if not found and settings.kafka_create_topics:
         return Finding(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -19,7 +19,7 @@ from services.cli.exits import (
     CommandError,
 )
 
-Query = Mapping[str, str | int | bool | None]
+Query = Mapping[str, str | int | bool | Sequence[str] | None]
 
 #: Most items that the API gives at once.
 _PAGE = 1000
@@ -29,6 +29,14 @@ _UPLOAD_SECONDS = 1800
 _NOT_LET_IN = {401, 403}
 _AWAY = {502, 503, 504}
 _FAULTS = 500
+
+
+class RefusedError(CommandError):
+    """The API has refused something; `problem` is what it says of it."""
+
+    def __init__(self, message: str, code: int, problem: Mapping[str, Any]) -> None:
+        super().__init__(message, code)
+        self.problem = problem
 
 
 class Api:
@@ -95,19 +103,44 @@ class Api:
     def upload(
         self, path: str, content: Iterable[bytes], query: Query, headers: Mapping[str, str]
     ) -> dict[str, Any]:
-        """Send a CSV file as it is read.
+        """Send a file as it is read; what it is, ingest finds.
 
         Raises:
-            CommandError: It is not taken; says why.
+            RefusedError: It is not taken; says why.
+            CommandError: No answer can be had.
         """
         return self._ask(
             "POST",
             path,
             params=_given(query),
             content=content,
-            headers={"Content-Type": "text/csv", **headers},
+            headers={"Content-Type": "application/octet-stream", **headers},
             timeout=httpx.Timeout(_SECONDS, read=_UPLOAD_SECONDS),
         )
+
+    def download(self, path: str, query: Query | None = None) -> Iterator[bytes]:
+        """Read a file in parts, as they come.
+
+        Raises:
+            CommandError: It cannot be had, or breaks off; says why.
+        """
+        began = False
+        try:
+            with self._client.stream("GET", path, params=_given(query)) as answer:
+                if not answer.is_success or "Content-Disposition" not in answer.headers:
+                    answer.read()
+                    raise self._refused(answer, _said(answer) or {})
+                for part in answer.iter_bytes():
+                    began = True
+                    yield part
+        except httpx.TransportError as error:
+            if not began:
+                raise self._away(error) from error
+            raise CommandError(
+                f"{self.program} broke off in the middle ({type(error).__name__}); its log says "
+                "why. Try again.",
+                UNAVAILABLE,
+            ) from error
 
     def items(self, path: str, query: Query | None = None) -> Iterator[dict[str, Any]]:
         """Everything of a list, read by the page.
@@ -145,20 +178,20 @@ class Api:
         try:
             answer = self._client.request(method, path, **request)
         except httpx.TransportError as error:
-            what = "in time" if isinstance(error, httpx.TimeoutException) else "at all"
-            raise CommandError(
-                f"{self.program} does not answer {what} at {self._url} "
-                f"({type(error).__name__}). Is it running? Start everything here with "
-                f"`bulk-lookup up`, or say where it is with {self._setting}.",
-                UNAVAILABLE,
-            ) from error
-        try:
-            said = answer.json()
-        except ValueError:
-            said = None
-        if answer.is_success and isinstance(said, dict):
+            raise self._away(error) from error
+        said = _said(answer)
+        if answer.is_success and said is not None:
             return said
-        raise self._refused(answer, said if isinstance(said, dict) else {})
+        raise self._refused(answer, said or {})
+
+    def _away(self, error: httpx.TransportError) -> CommandError:
+        what = "in time" if isinstance(error, httpx.TimeoutException) else "at all"
+        return CommandError(
+            f"{self.program} does not answer {what} at {self._url} "
+            f"({type(error).__name__}). Is it running? Start everything here with "
+            f"`bulk-lookup up`, or say where it is with {self._setting}.",
+            UNAVAILABLE,
+        )
 
     def _refused(self, answer: httpx.Response, said: Mapping[str, Any]) -> CommandError:
         status = answer.status_code
@@ -175,7 +208,15 @@ class Api:
         if "retry_after" in said:
             message += f" Try again in {said['retry_after']} s."
         message += f"\n({self.program}, HTTP {status}, request {said.get('request_id', '-')})"
-        return CommandError(message, _code(status, str(said.get("type", ""))))
+        return RefusedError(message, _code(status, str(said.get("type", ""))), said)
+
+
+def _said(answer: httpx.Response) -> dict[str, Any] | None:
+    try:
+        said = answer.json()
+    except ValueError:
+        return None
+    return said if isinstance(said, dict) else None
 
 
 def _code(status: int, kind: str) -> int:
@@ -188,7 +229,7 @@ def _code(status: int, kind: str) -> int:
     return USAGE if kind.endswith(":invalid-request") else NOT_OK
 
 
-def _given(query: Query | None) -> dict[str, str | int | bool]:
+def _given(query: Query | None) -> dict[str, str | int | bool | Sequence[str]]:
     return {name: value for name, value in (query or {}).items() if value is not None}
 
 

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import json
-import os
 import sys
-import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated, Any, Literal, TextIO
+from typing import Annotated, Literal
 
 import typer
 
-from services.cli.exits import CommandError
-from services.cli.export import HEADER, csv_row
 from services.cli.jobs import JobId
 from services.cli.output import AsJson, Screen
+from services.cli.saving import save
 from services.cli.session import Session
 from services.cli.wording import count
 
@@ -33,8 +26,6 @@ StateName = Literal[
     "cancelled",
     "erased",
 ]
-
-_TOLD_EVERY = 1000
 
 
 def results(
@@ -58,64 +49,13 @@ def results(
     """Write all contacts of a job with their answers, as CSV; as JSON lines with --json."""
     session: Session = ctx.obj
     screen = Screen(as_json=as_json)
+    path = f"/v1/jobs/{job}/results.{'jsonl' if as_json else 'csv'}"
+    query = {"state": state, "package_status": package_status}
     with session.results() as api:
-        found = api.items(
-            f"/v1/jobs/{job}/results", {"state": state, "package_status": package_status}
-        )
+        found = api.download(path, query)
         if out is None:
-            _write(sys.stdout, found, as_json=as_json)
+            for part in found:
+                sys.stdout.buffer.write(part)
             return
-        with _whole_file(out) as file, screen.err.status("Reading", spinner="line") as status:
-            written = _write(
-                file, _counted(found, lambda n: status.update(f"{count(n)} read")), as_json=as_json
-            )
-    screen.note(f"{count(written)} contacts in {out}")
-
-
-def _write(file: TextIO, contacts: Iterable[dict[str, Any]], *, as_json: bool) -> int:
-    """Write contacts; gives how many there were."""
-    written = 0
-    if as_json:
-        for contact in contacts:
-            file.write(json.dumps(contact, ensure_ascii=False) + "\n")
-            written += 1
-        return written
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(HEADER)
-    for contact in contacts:
-        writer.writerow(csv_row(contact))
-        written += 1
-    return written
-
-
-def _counted(
-    contacts: Iterable[dict[str, Any]], tell: Callable[[int], None]
-) -> Iterator[dict[str, Any]]:
-    for number, contact in enumerate(contacts, start=1):
-        if number % _TOLD_EVERY == 0:
-            tell(number)
-        yield contact
-
-
-@contextmanager
-def _whole_file(path: Path) -> Iterator[TextIO]:
-    """A file that takes the place of `path` when all is written, and else is gone.
-
-    Raises:
-        CommandError: It cannot be written.
-    """
-    try:
-        # Made for its owner alone: phone numbers are personal data.
-        handle, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise CommandError(f"{path}: {error.strerror}.") from error
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            yield file
-        Path(name).replace(path)
-    except BaseException as error:
-        with suppress(OSError):
-            Path(name).unlink()
-        if isinstance(error, OSError):
-            raise CommandError(f"{path}: {error.strerror}.") from error
-        raise
+        rows = save(found, out, screen, is_csv=not as_json)
+    screen.note(f"{count(rows)} contacts in {out}")

@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import Annotated, Any
 
 import typer
 
+from services.cli import dry_run as dry
 from services.cli import watch
+from services.cli.choosing import chosen
 from services.cli.exits import NOT_OK, OK
+from services.cli.file_found import how_read
 from services.cli.output import AsJson, Screen
 from services.cli.packages import Packages, joined
+from services.cli.sending import in_chunks
 from services.cli.session import Session
-from services.cli.wording import count
 
-_CHUNK = 256 * 1024
 _STANDARD_INPUT = Path("-")
+
+
+class Acceptable(StrEnum):
+    """As `services.ingest.phone.Accept`, whose import would slow every command down."""
+
+    VALID = "valid"
+    POSSIBLE = "possible"
 
 
 def _check_file(file: Path) -> Path:
@@ -32,13 +42,14 @@ File = Annotated[
     typer.Argument(
         metavar="FILE",
         callback=_check_file,
-        help="CSV file with a row of headings, UTF-8; - reads standard input.",
+        help="CSV, TSV, JSON Lines, a JSON array or an Excel workbook, also compressed with gzip; "
+        "- reads standard input.",
     ),
 ]
 Country = Annotated[
     str | None,
     typer.Option(
-        "--country", help="Country of nationally written numbers: two letters, as DE or US."
+        "--country", help="Country of nationally written numbers: a code, as DE or US, or a name."
     ),
 ]
 Account = Annotated[
@@ -66,13 +77,48 @@ def submit(
     account: Account = None,
     fresh_for: FreshFor = None,
     phone_column: Annotated[
-        str | None, typer.Option(help="Heading of the numbers' column; found without.")
+        list[str] | None,
+        typer.Option(
+            help="Heading of the numbers' column; found without. Again for more: each number "
+            "is a contact."
+        ),
     ] = None,
     country_column: Annotated[
         str | None, typer.Option(help="Heading of the countries' column; found without.")
     ] = None,
     reference_column: Annotated[
         str | None, typer.Option(help="Heading of your own ids' column; found without.")
+    ] = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Heading of a column that comes back with the results; again for more.",
+        ),
+    ] = None,
+    header: Annotated[
+        bool | None,
+        typer.Option(
+            "--header/--no-header",
+            help="Whether the first row holds headings; found without. Columns of a file "
+            "without are called A, B, C.",
+        ),
+    ] = None,
+    accept: Annotated[
+        Acceptable | None,
+        typer.Option(
+            help="Numbers to take: those valid in their country's numbering plan, or all of a "
+            "possible length. Valid without."
+        ),
+    ] = None,
+    delimiter: Annotated[
+        str | None, typer.Option(help="Between the cells of CSV: , ; | or tab; found without.")
+    ] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="utf-8, utf-16 or windows-1252; found without.")
+    ] = None,
+    sheet: Annotated[
+        str | None, typer.Option(help="Sheet of a workbook; the only one with rows without.")
     ] = None,
     key: Annotated[
         str | None,
@@ -83,64 +129,90 @@ def submit(
             "same options is one job.",
         ),
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show what would be taken and rejected.")
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Do not ask, if a column had to be guessed.")
+    ] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Follow the job to its end.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Look up all contacts of a CSV file."""
+    """Look up all contacts of a file.
+
+    If no heading says which column holds the numbers, what the cells hold does; on a terminal
+    you are asked first.
+    """
     session: Session = ctx.obj
     screen = Screen(as_json=as_json)
-    piped = file == _STANDARD_INPUT
     query = {
         "packages": joined(package),
         "account": account,
         "fresh_for": fresh_for,
-        "file_name": None if piped else file.name,
+        "file_name": None if file == _STANDARD_INPUT else file.name,
         "default_country": country,
-        "phone_column": phone_column,
+        "phone_column": phone_column or None,
         "country_column": country_column,
         "reference_column": reference_column,
+        "keep": keep or None,
+        "header": header,
+        "accept": None if accept is None else accept.value,
+        "delimiter": delimiter,
+        "encoding": encoding,
+        "sheet": sheet,
+        "dry_run": dry_run or None,
     }
     headers = {} if key is None else {"Idempotency-Key": key}
-    with session.ingest() as api, sys.stdin.buffer if piped else file.open("rb") as source:
-        size = None if piped else file.stat().st_size
-        if size is not None:
-            headers["Content-Length"] = str(size)
-        content = _sent(source, size, screen)
-        job = api.upload("/v1/jobs", content, query, headers)
-    if wait:
-        _follow(session, screen, job)
-    if as_json:
-        screen.json(job)
+    asks = file != _STANDARD_INPUT and not (yes or as_json or dry_run) and _somebody_is_there()
+    answer = _send(session, screen, file, query, headers, asks=asks)
+    if dry_run:
+        screen.json(answer) if as_json else dry.show(screen, answer)
+    elif wait:
+        _follow(session, screen, answer)
+    elif as_json:
+        screen.json(answer)
     else:
-        _tell(screen, job)
-    raise typer.Exit(OK if job["accepted"] else NOT_OK)
+        _tell(screen, answer)
+    raise typer.Exit(OK if answer["accepted"] else NOT_OK)
 
 
-def _sent(source: BinaryIO, size: int | None, screen: Screen) -> Iterator[bytes]:
-    """The file in chunks, with a bar while they go out, and a word while ingest works on it."""
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn  # noqa: PLC0415 - only here
-
-    progress = Progress(
-        TextColumn("Sending"),
-        BarColumn(),
-        DownloadColumn(),
-        console=screen.err,
-        transient=True,
-        disable=not screen.err.is_terminal,
-    )
-    left = size
-    with progress:
-        task = progress.add_task("", total=size)
-        while chunk := source.read(_CHUNK if left is None else min(_CHUNK, left)):
-            yield chunk
-            progress.advance(task, len(chunk))
-            if left is not None:
-                # A file that grows meanwhile is sent as long as it was announced.
-                left -= len(chunk)
-    screen.note("Sent; it is being put on Kafka.")
+def _somebody_is_there() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def _follow(session: Session, screen: Screen, job: dict[str, object]) -> None:
+def _send(
+    session: Session,
+    screen: Screen,
+    file: Path,
+    query: Mapping[str, Any],
+    headers: Mapping[str, str],
+    *,
+    asks: bool,
+) -> dict[str, Any]:
+    """Send the file; what it does not say is asked for, if `asks`, before anything is taken."""
+    from services.cli.client import RefusedError  # noqa: PLC0415 - httpx costs 0.3 s
+
+    piped = file == _STANDARD_INPUT
+    size = None if piped else file.stat().st_size
+    length = {} if size is None else {"Content-Length": str(size)}
+    then = "Sent; it is being read." if query["dry_run"] else "Sent; it is being put on Kafka."
+    asked: dict[str, Any] = {"guess": False} if asks else {}
+    with session.ingest() as api:
+        while True:
+            with sys.stdin.buffer if piped else file.open("rb") as source:
+                content = in_chunks(source, size, screen, then)
+                try:
+                    return api.upload(
+                        "/v1/jobs", content, {**query, **asked}, {**headers, **length}
+                    )
+                except RefusedError as refused:
+                    choice = chosen(screen, refused.problem) if asks else None
+                    if choice is None:
+                        raise
+                    asked |= choice
+
+
+def _follow(session: Session, screen: Screen, job: dict[str, Any]) -> None:
     _tell(screen, job, to_person=True)
     with session.results() as api:
         ended = watch.follow(api, str(job["job_id"]), screen)
@@ -151,16 +223,12 @@ def _follow(session: Session, screen: Screen, job: dict[str, object]) -> None:
     raise typer.Exit(watch.exit_code(ended))
 
 
-def _tell(screen: Screen, job: dict[str, object], *, to_person: bool = False) -> None:
+def _tell(screen: Screen, job: dict[str, Any], *, to_person: bool = False) -> None:
     say = screen.note if to_person else screen.line
     say(f"Job {job['job_id']}", "bold")
-    for name, meaning in (
-        ("accepted", "contacts to look up"),
-        ("duplicates", "of them with a number of an earlier row: paid once"),
-        ("rejected", "rows that cannot be a number"),
-    ):
-        number = job[name]
-        say(f"{count(number if isinstance(number, int) else None):>12} {name:<11}{meaning}")
+    for line in how_read(job["found"]) if job.get("found") else ():
+        say(line)
+    dry.show_counts(screen, job, to_person=to_person)
     if to_person:
         return
     screen.note("What next:")

@@ -16,6 +16,7 @@ from services.cli.logs import quiet_logs
 from services.cli.wording import span
 from services.contracts.topics import Topic, Topics
 from services.runtime.kafka import make_admin
+from services.runtime.kafka_reach import find_trouble
 from services.runtime.kafka_topics import TopicsError, judge
 from services.runtime.settings import ProgramSettings, SettingsError, load_settings
 
@@ -115,15 +116,19 @@ async def read() -> Report:
     try:
         settings = load_settings(ProgramSettings)
         with quiet_logs():
-            async with asyncio.timeout(_SECONDS):
-                return compare(settings.topics, await find_topics(settings))
+            return compare(settings.topics, await _find_in_time(settings))
     except SettingsError as error:
         raise CommandError(str(error), SETTINGS) from error
+
+
+async def _find_in_time(settings: ProgramSettings) -> dict[str, Found]:
+    try:
+        async with asyncio.timeout(_SECONDS):
+            return await find_topics(settings)
     except (KafkaError, OSError) as error:
+        why = await find_trouble(settings) or type(error).__name__
         raise CommandError(
-            f"Kafka does not answer ({type(error).__name__}): check KAFKA_BOOTSTRAP_SERVERS and "
-            "the other KAFKA_ settings.",
-            UNAVAILABLE,
+            f"Kafka does not answer: {why}. Check the KAFKA_ settings.", UNAVAILABLE
         ) from error
 
 

@@ -9,7 +9,14 @@ from __future__ import annotations
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
 
 from services.contracts.packages import Answer, Package
 
@@ -21,6 +28,12 @@ Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Position = Annotated[int, Field(ge=0, le=2**63 - 1)]
 #: JSON has neither infinity nor NaN.
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+#: Texts of the client's own that ride along with a contact, and characters of a text's name.
+MAX_EXTRA = 20
+MAX_EXTRA_NAME = 128
+#: Characters of all of them together, names and texts: they pass through every topic.
+MAX_EXTRA_CHARS = 8000
 
 
 class Message(BaseModel):
@@ -57,6 +70,9 @@ class Contact(Message):
     accepted_at: AwareDatetime
     #: How old an answer from before `accepted_at` may be, in seconds; 0: none is taken.
     fresh_for: dict[Package, Seconds] = Field(default_factory=dict)
+    #: Texts that come back with the result: columns of the file that the client asked to keep,
+    #: by heading, or what an upstream system sent along.
+    extra: dict[str, str] = Field(default_factory=dict)
 
 
 class LookupRequest(Contact):
@@ -105,6 +121,17 @@ class RejectedContact(Message):
     #: What stood there, its digits masked.
     text: str
     rejected_at: AwareDatetime
+    #: The whole row as it was read, not masked, to be given back to the sender; of several
+    #: columns of numbers only this one's.
+    cells: tuple[str, ...] | None = None
+    #: True if cells were cut to keep this record small.
+    cut: bool = False
+
+
+def _bounded(extra: dict[str, str | None] | None) -> dict[str, str | None] | None:
+    if extra and sum(len(name) + len(text or "") for name, text in extra.items()) > MAX_EXTRA_CHARS:
+        raise ValueError(f"has over {MAX_EXTRA_CHARS} characters, names and texts together")
+    return extra
 
 
 class InboundContact(BaseModel):
@@ -130,6 +157,15 @@ class InboundContact(BaseModel):
     )
     reference: str | None = Field(
         default=None, max_length=512, description="Comes back with the result."
+    )
+    extra: Annotated[
+        dict[Annotated[str, StringConstraints(max_length=MAX_EXTRA_NAME)], str | None] | None,
+        Field(max_length=MAX_EXTRA),
+        AfterValidator(_bounded),
+    ] = Field(
+        default=None,
+        description=f"Up to {MAX_EXTRA} texts by name that come back with the result; together "
+        f"up to {MAX_EXTRA_CHARS:,} characters.",
     )
 
 

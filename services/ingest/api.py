@@ -2,39 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, Field
 
-from services.contracts.messages import AccountName
-from services.contracts.packages import Package
-from services.ingest import ids
-from services.ingest.accept import with_basic
-from services.ingest.body import spool_body
-from services.ingest.door import RETRY_AFTER, Door, away
-from services.ingest.jobs import NewJob
-from services.ingest.parse import Options
-from services.ingest.parse_error import ParseError
-from services.ingest.settings import IngestSettings, split_names
-from services.ingest.spool import Spool, SpooledFile
-from services.ingest.submissions import (
-    BusyError,
-    ConflictError,
-    HeldElsewhereError,
-    Sealed,
-    Upload,
+from services.ingest.body import TYPES, spool_body
+from services.ingest.columns import ColumnError
+from services.ingest.door import Door, away
+from services.ingest.found import FoundFile
+from services.ingest.job_request import (
+    MAX_NAME,
+    JobQuery,
+    account_of,
+    is_json,
+    reading_of,
+    upload_of,
 )
-from services.runtime.api import PROBLEM_RESPONSES, Problem, caller
-from services.runtime.settings import Duration
+from services.ingest.parse_error import ParseError
+from services.ingest.preview import DryRun, DryRuns
+from services.ingest.problem_types import BAD_FILE, IDEMPOTENCY_KEY_REUSED, IN_PROGRESS, OF_INGEST
+from services.ingest.settings import IngestSettings
+from services.ingest.spool import Spool, SpoolFullError
+from services.ingest.submissions import BusyError, ConflictError, HeldElsewhereError, Sealed
+from services.runtime.api import caller, problem_responses
+from services.runtime.problem_descriptions import COMMON
+from services.runtime.problems import RETRY_AFTER, Problem
 
-_MAX_NAME = 255
 _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
-            "text/csv": {"schema": {"type": "string", "format": "binary"}},
+            **{kind: {"schema": {"type": "string", "format": "binary"}} for kind in TYPES},
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
@@ -45,31 +48,6 @@ _BODY: dict[str, Any] = {
         },
     }
 }
-
-
-class JobQuery(Options):
-    """How to read the file, and what to ask for each of its contacts."""
-
-    packages: Annotated[tuple[Package, ...] | None, BeforeValidator(split_names)] = Field(
-        default=None,
-        description="Packages of Twilio Lookup, comma-separated; `basic` is always with them. "
-        "Without it, what DEFAULT_PACKAGES says.",
-    )
-    account: AccountName | None = Field(
-        default=None,
-        description="Twilio account to ask, one of ACCOUNTS; DEFAULT_ACCOUNT without it.",
-    )
-    fresh_for: Duration | None = Field(
-        default=None,
-        description="How old an earlier answer may be to be taken, such as 12h or 30d; 0s asks "
-        "anew. Without it, what FRESH_FOR says.",
-    )
-    file_name: str | None = Field(
-        default=None,
-        max_length=_MAX_NAME,
-        pattern=r"^[^\x00-\x1f\x7f]*$",
-        description="The file's name, for people to know the job by.",
-    )
 
 
 class JobLinks(BaseModel):
@@ -89,23 +67,31 @@ class SubmittedJob(BaseModel):
     duplicates: int = Field(
         description="Accepted contacts whose number stands in an earlier row; paid once."
     )
+    found: FoundFile | None = Field(
+        description="How the file is read; not known of jobs of the first versions."
+    )
     links: JobLinks
 
 
 def jobs_router(door: Door, spool: Spool, settings: IngestSettings) -> APIRouter:
     """The route by which files come in."""
     router = APIRouter(prefix="/v1", tags=["jobs"])
+    dry_runs = DryRuns()
 
     @router.post(
         "/jobs",
         status_code=201,
         openapi_extra=_BODY,
-        responses=PROBLEM_RESPONSES
+        responses=problem_responses(*COMMON, *OF_INGEST)
         | {
-            200: {"model": SubmittedJob, "description": "It was sent before; nothing is new."},
-            409: {"description": "The key was used for another file, or the job is under way."},
-            413: {"description": "The file is too large."},
-            415: {"description": "The body is no CSV file by its type."},
+            201: {
+                "model": SubmittedJob,
+                "description": "A new job; its contacts are on their way.",
+            },
+            200: {
+                "model": SubmittedJob | DryRun,
+                "description": "It was sent before, and nothing is new; or it is a dry run.",
+            },
         },
     )
     async def submit_job(
@@ -118,49 +104,51 @@ def jobs_router(door: Door, spool: Spool, settings: IngestSettings) -> APIRouter
             Header(
                 alias="Idempotency-Key",
                 min_length=1,
-                max_length=_MAX_NAME,
+                max_length=MAX_NAME,
                 pattern=r"^[!-~]([ -~]*[!-~])?$",
                 description="Makes sending again safe: one key, one job. Without it, the same "
                 "file with the same options is one job.",
             ),
         ] = None,
-    ) -> SubmittedJob:
-        """Look up all contacts of a CSV file.
+    ) -> SubmittedJob | DryRun:
+        """Look up all contacts of a file: CSV, JSON Lines, JSON or an Excel workbook.
+
+        What it is, its content says; each may be compressed with gzip.
 
         Answered when all contacts are stored in Kafka. If you leave earlier, but after the
         whole file was sent, publishing goes on; send the same again to see how it ended.
+
+        An option that is blank is as one that is not given.
+
+        With `dry_run`, it is only said what would become of the file; that needs neither
+        Kafka nor PostgreSQL.
         """
-        account = _account(query.account, settings)
+        account = account_of(query.account, settings)
+        if query.dry_run:
+            door.check_staying()
+            body = await spool_body(request, spool)
+            response.status_code = 200
+            with body.file, _refusing():
+                return await dry_runs.run(
+                    body.file, reading_of(query, body), is_json=is_json(query, body)
+                )
         submissions = await door.enter()
-        file, name = await spool_body(request, spool)
-        upload = _upload(query, account, file, name, source, idempotency_key, settings)
+        body = await spool_body(request, spool)
+        upload = upload_of(query, account, body, source, idempotency_key, settings)
         try:
-            submission = submissions.submit(upload)
-            sealed = await submission.wait(settings.stall_limit.total_seconds())
-        except ParseError as error:
-            raise Problem(
-                422,
-                "bad-file",
-                "The file cannot be taken",
-                str(error),
-                code=error.code,
-                row=error.row,
-                column=error.column,
-            ) from None
+            with _refusing():
+                submission = submissions.submit(upload)
+                sealed = await submission.wait(settings.stall_limit.total_seconds())
         except ConflictError as error:
             raise _conflict(error, upload.job.job_id, given=idempotency_key is not None) from None
         except HeldElsewhereError:
             raise Problem(
-                409,
-                "in-progress",
-                "The job is under way",
+                IN_PROGRESS,
                 "Another process publishes this very job now; send the same again to see how "
                 "it ended.",
                 job_id=str(upload.job.job_id),
                 retry_after=RETRY_AFTER,
             ) from None
-        except BusyError:
-            raise away("Too many files are on their way, or the service is stopping.") from None
         except TimeoutError:
             raise away(
                 "The file is here and goes on to Kafka as soon as Kafka and PostgreSQL take it."
@@ -174,63 +162,38 @@ def jobs_router(door: Door, spool: Spool, settings: IngestSettings) -> APIRouter
     return router
 
 
-def _account(named: str | None, settings: IngestSettings) -> str:
-    account = named or settings.default_account
-    nameable = settings.nameable_accounts
-    if account not in nameable:
-        raise Problem(
-            422,
-            "unknown-account",
-            "There is no such account",
-            f"account: '{account}' is neither DEFAULT_ACCOUNT nor among ACCOUNTS of ingest. "
-            "Name one of those listed, or none.",
-            accounts=sorted(nameable),
-        )
-    return account
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Say why a file is not taken."""
+    try:
+        yield
+    except ParseError as error:
+        raise _bad_file(error) from None
+    except SpoolFullError:
+        raise away("There is no room on disk to unpack the file now.") from None
+    except BusyError:
+        raise away("Too many files are on their way, or the service is stopping.") from None
 
 
-def _upload(
-    query: JobQuery,
-    account: str,
-    file: SpooledFile,
-    name: str | None,
-    source: str,
-    key: str | None,
-    settings: IngestSettings,
-) -> Upload:
-    reading = Options(**query.model_dump(include=set(Options.model_fields)))
-    packages = with_basic(query.packages or settings.default_packages)
-    fresh_for = (settings.fresh_for if query.fresh_for is None else query.fresh_for).total_seconds()
-    options = reading.model_dump() | {
-        "account": account,
-        "packages": list(packages),
-        "fresh_for": fresh_for,
-    }
-    fingerprint = ids.content_key(file.sha256, options)
-    job = NewJob(
-        job_id=ids.job_id(source, key or fingerprint),
-        source=source,
-        idempotency_key=key,
-        fingerprint=fingerprint,
-        content_sha256=file.sha256,
-        file_name=query.file_name or _printable(name),
-        account=account,
-        packages=packages,
-        options=options,
+def _bad_file(error: ParseError) -> Problem:
+    members: dict[str, Any] = {}
+    if isinstance(error, ColumnError):
+        members["columns"] = error.columns
+        members["candidates"] = [asdict(candidate) for candidate in error.candidates]
+    return Problem(
+        BAD_FILE,
+        str(error),
+        code=error.code,
+        row=error.row,
+        column=error.column,
+        **members,
     )
-    return Upload(job, reading, fresh_for, file)
-
-
-def _printable(name: str | None) -> str | None:
-    return "".join(filter(str.isprintable, name or ""))[:_MAX_NAME] or None
 
 
 def _conflict(error: ConflictError, job_id: UUID, *, given: bool) -> Problem:
     what = "The Idempotency-Key" if given else "The key made from the content"
     return Problem(
-        409,
-        "idempotency-key-reused",
-        "The key was used for something else",
+        IDEMPOTENCY_KEY_REUSED,
         f"{what} names a job with other {error.differs}. Send a new job under a new key, or "
         f"exactly what was sent before to see that job.",
         differs=error.differs,
@@ -245,5 +208,6 @@ def _answer(sealed: Sealed, base: str) -> SubmittedJob:
         accepted=sealed.counts.accepted,
         rejected=sealed.counts.rejected,
         duplicates=sealed.counts.duplicates,
+        found=sealed.found,
         links=JobLinks(self=link, results=f"{link}/results", rejected=f"{link}/rejected"),
     )

@@ -20,8 +20,9 @@ from services.runtime.api import Tokens, make_api
 from services.runtime.database import open_pool
 from services.runtime.health import Readiness
 from services.runtime.http import listening_host, serve_http
-from services.runtime.kafka import Publisher, make_consumer, wait_for_kafka
-from services.runtime.kafka_topics import check_topics
+from services.runtime.kafka import Publisher, make_consumer
+from services.runtime.kafka_rights import check_kafka
+from services.runtime.kafka_watch import wait_for_kafka
 from services.runtime.logs import get_logger
 from services.runtime.metrics import registry_for
 from services.runtime.program import Stop, run_program
@@ -91,11 +92,11 @@ class _Program:
         """Wait for Kafka; gives the number of partitions of `contacts`."""
 
         async def start() -> int:
-            partitions = await check_topics(self._settings)
+            partitions = await check_kafka(self._settings, "ingest")
             await self._publisher.start()
             return partitions
 
-        return await wait_for_kafka(start, self._readiness, self._stop)
+        return await wait_for_kafka(self._settings, start, self._readiness, self._stop)
 
     async def _take_inbound(self, connecting: asyncio.Task[int]) -> None:
         settings = self._settings
@@ -114,7 +115,7 @@ class _Program:
             fresh_for=settings.fresh_for.total_seconds(),
         )
         try:
-            await wait_for_kafka(consumer.start, self._readiness, self._stop)
+            await wait_for_kafka(settings, consumer.start, self._readiness, self._stop)
             inbound = Inbound(consumer, self._publisher, settings.topics, partitions, defaults)
             show_standing(group, [settings.topics.inbound.name], inbound.standings)
             await inbound.run(self._stop)

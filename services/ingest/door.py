@@ -10,11 +10,11 @@ from services.ingest.submissions import BusyError, Submissions
 from services.runtime.database import UNAVAILABLE
 from services.runtime.health import Condition, Readiness
 from services.runtime.kafka import Publisher
-from services.runtime.problems import Problem
+from services.runtime.problem_types import UNAVAILABLE as AWAY
+from services.runtime.problems import RETRY_AFTER, Problem
 
 #: Seconds in which Kafka must answer.
 _WITHIN = 3.0
-RETRY_AFTER = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +47,23 @@ class Door:
         if self._inside is None:
             return
         kafka, postgresql = await asyncio.gather(
-            self._inside.publisher.answers(_WITHIN),
+            self._inside.publisher.trouble(_WITHIN),
             self._inside.jobs.check(),
             return_exceptions=True,
         )
-        self._note("kafka", None if kafka is True else kafka or "does not answer")
+        self._note("kafka", kafka)
         self._note("postgresql", postgresql)
         if isinstance(postgresql, BaseException) and not isinstance(postgresql, UNAVAILABLE):
             raise postgresql
+
+    def check_staying(self) -> None:
+        """Return if the program goes on; what needs nothing behind the door needs no more.
+
+        Raises:
+            Problem: 503.
+        """
+        if self._stopping:
+            raise away("The service is stopping.")
 
     async def enter(self) -> Submissions:
         """Give a way in, if everything behind it answers right now.
@@ -62,8 +71,7 @@ class Door:
         Raises:
             Problem: 503.
         """
-        if self._stopping:
-            raise away("The service is stopping.")
+        self.check_staying()
         await self.check()
         missing = self._readiness.missing
         if self._inside is None or missing:
@@ -85,9 +93,7 @@ class Door:
 def away(why: str) -> Problem:
     """A refusal for now: nothing is lost by sending the same again."""
     return Problem(
-        503,
-        "unavailable",
-        "A part that is needed is away",
+        AWAY,
         f"{why} Send the same again after a while; under the same Idempotency-Key, or without "
         "any and with the same content, it is one job however often it is sent.",
         retry_after=RETRY_AFTER,

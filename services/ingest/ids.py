@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid5
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 #: The project's own; a change of it, or of a name below, makes all that was sent before new.
 NAMESPACE = UUID("5ad8ba1e-7d74-4c0e-9f43-2b6c3f0d8e91")
+#: The variant of RFC 9562 in a UUID's 17th digit: its two highest bits are 10.
+_VARIANTS = {f"{digit:x}": f"{digit & 3 | 8:x}" for digit in range(16)}
 
 
 def job_id(source: str, key: str) -> UUID:
@@ -33,16 +35,30 @@ def content_key(content_hash: str, options: Mapping[str, Any]) -> str:
     return hashlib.sha256(name.encode("ascii")).hexdigest()
 
 
-def request_id(job: UUID, content: str, sheet: str, row: int, column: str) -> UUID:
-    """Name a contact of a file by its place: job, `content_key`, sheet, row, phone column.
+def request_ids(job: UUID, content: str, sheet: str, column: str) -> Callable[[int], str]:
+    """Give what names a contact of a file by its row; job, `content_key`, sheet, phone column hold.
 
-    `sheet` is empty for a CSV file; `row` counts from 1, the header's row.
+    `sheet` is empty for a file that has none; `row` counts as the program does that wrote the
+    file.
     """
-    return _name("request", str(job), content, sheet, row, column)
+    # A name for each row of a large file: what is the same in all of them is hashed once.
+    name = _encode(["request", str(job), content, sheet, 0, column])
+    after = f",{_encode(column)}]"
+    before = name.removesuffix(f"0{after}")
+    begun = hashlib.sha1(NAMESPACE.bytes + before.encode("ascii"), usedforsecurity=False)
+
+    def of_row(row: int) -> str:
+        digest = begun.copy()
+        digest.update(f"{row}{after}".encode("ascii"))
+        text = digest.hexdigest()
+        # As UUIDv5 wants it: RFC 9562, section 5.5.
+        return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{_VARIANTS[text[16]]}{text[17:20]}-{text[20:32]}"
+
+    return of_row
 
 
 def rejection_id(job: UUID, content: str, sheet: str, row: int, column: str) -> UUID:
-    """Name a rejected row by its place, as `request_id` names an accepted one."""
+    """Name a rejected row by its place, as `request_ids` names an accepted one."""
     return _name("rejection", str(job), content, sheet, row, column)
 
 

@@ -20,6 +20,7 @@ from services.contracts.messages import DeadLetter, LookupRequest
 from services.contracts.topics import Topics
 from services.ingest.inbound_contact import Defaults, InboundRecord, bury, judge
 from services.runtime.kafka import Outgoing, Publisher, partition_of
+from services.runtime.kafka_rights import reading_refused
 from services.runtime.logs import get_logger
 from services.runtime.metrics import (
     CONSUMER_REBALANCES,
@@ -73,7 +74,7 @@ class Inbound(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has 
 
         Raises:
             ProduceError: Kafka refuses an outcome for good; nothing of its batch is committed.
-            KafkaError: Kafka refuses to let us read or commit.
+            RightsError: Kafka refuses to let us read or commit.
         """
         self._consumer.subscribe([self._topics.inbound.name], listener=self)
         while not stop.asked:
@@ -81,7 +82,7 @@ class Inbound(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has 
                 taken = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=_BATCH)
             except KafkaError as error:
                 if not error.retriable:
-                    raise
+                    raise reading_refused(error) from error
                 log.warning("cannot read yet", reason=str(error))
                 await asyncio.sleep(_READ_AGAIN_AFTER)
                 continue
@@ -167,6 +168,6 @@ class Inbound(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has 
             log.warning("could not commit after a rebalance", reason=str(error))
         except KafkaError as error:
             if not error.retriable:
-                raise
+                raise reading_refused(error) from error
             # The next commit covers this one.
             log.warning("could not commit yet", reason=str(error))

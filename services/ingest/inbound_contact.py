@@ -19,10 +19,10 @@ from services.contracts.messages import (
     LookupRequest,
 )
 from services.contracts.packages import Package
+from services.contracts.reject_reasons import SENTENCES
 from services.ingest.accept import with_basic
 from services.ingest.ids import inbound_job_id, inbound_record_id, inbound_request_id
 from services.ingest.phone import Rejection, normalise
-from services.ingest.reasons import SENTENCES
 
 _SHOWN = 5
 _ACCOUNT: TypeAdapter[str] = TypeAdapter(AccountName)
@@ -111,6 +111,7 @@ def _request(record: InboundRecord, defaults: Defaults, now: datetime) -> Lookup
         reference=contact.reference,
         accepted_at=now,
         fresh_for=dict.fromkeys(packages, defaults.fresh_for),
+        extra={name: text for name, text in (contact.extra or {}).items() if text is not None},
     )
 
 
@@ -128,8 +129,14 @@ def _contact(value: bytes) -> InboundContact:
             f"{'.'.join(map(str, problem['loc'])) or 'record'}: {problem['msg']}"
             for problem in problems[:_SHOWN]
         )
-        raise _Refused("bad-inbound", listed) from None
-    for name, text in (("source", contact.source), ("reference", contact.reference)):
+        # The names within `extra` are the sender's, and may hold anything.
+        raise _Refused("bad-inbound", mask_text(listed)) from None
+    extra = "".join(f"{name}{text}" for name, text in (contact.extra or {}).items())
+    for name, text in (
+        ("source", contact.source),
+        ("reference", contact.reference),
+        ("extra", extra),
+    ):
         if text is not None and "\0" in text:
             raise _Refused("bad-inbound", f"{name}: has a NUL character, which no database keeps")
     return contact

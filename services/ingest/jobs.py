@@ -53,6 +53,8 @@ class StoredJob:
     content_sha256: str
     created_at: datetime
     counts: Counts | None
+    #: What was found in the file, as JSON; the first versions did not store it.
+    found: dict[str, Any] | None = None
 
 
 class Jobs:
@@ -72,9 +74,9 @@ class Jobs:
         PostgreSQL was restored from before its beginning: then it is begun once more.
         """
         row = await self._pool.fetchrow(
-            "SELECT fingerprint, options->>'content_sha256' AS content_sha256, created_at, state, "
-            "accepted, rejected, duplicates FROM jobs "
-            "WHERE job_id = $1 AND fingerprint IS NOT NULL",
+            "SELECT fingerprint, options->>'content_sha256' AS content_sha256, "
+            "options->'found' AS found, created_at, state, accepted, rejected, duplicates "
+            "FROM jobs WHERE job_id = $1 AND fingerprint IS NOT NULL",
             job_id,
             timeout=_WITHIN,
         )
@@ -96,15 +98,19 @@ class Jobs:
             with suppress(*UNAVAILABLE):
                 await self._pool.release(connection)
 
-    async def begin(self, job: NewJob) -> StoredJob:
-        """Store the job as `receiving` if it is not there yet; gives what is there now."""
+    async def begin(self, job: NewJob, found: dict[str, Any], headings: list[str]) -> StoredJob:
+        """Store the job as `receiving` if it is not there yet; gives what is there now.
+
+        `found` is what was found in its file, as JSON; `headings` are those of all its columns.
+        """
         await self._pool.execute(
             "INSERT INTO jobs (job_id, source, state, idempotency_key, fingerprint, file_name, "
-            "account, packages, options) VALUES ($1, $2, 'receiving', $3, $4, $5, $6, $7, $8) "
+            "account, packages, options, headings) "
+            "VALUES ($1, $2, 'receiving', $3, $4, $5, $6, $7, $8, $9) "
             "ON CONFLICT (job_id) DO UPDATE SET state = EXCLUDED.state, "
             "idempotency_key = EXCLUDED.idempotency_key, fingerprint = EXCLUDED.fingerprint, "
-            "file_name = EXCLUDED.file_name, options = EXCLUDED.options "
-            "WHERE jobs.fingerprint IS NULL",
+            "file_name = EXCLUDED.file_name, options = EXCLUDED.options, "
+            "headings = EXCLUDED.headings WHERE jobs.fingerprint IS NULL",
             job.job_id,
             job.source,
             job.idempotency_key,
@@ -112,7 +118,8 @@ class Jobs:
             job.file_name,
             job.account,
             list(job.packages),
-            {**job.options, "content_sha256": job.content_sha256},
+            {**job.options, "content_sha256": job.content_sha256, "found": found},
+            headings,
             timeout=_WITHIN,
         )
         stored = await self.find(job.job_id)
@@ -140,4 +147,5 @@ def _stored(row: asyncpg.Record) -> StoredJob:
         content_sha256=row["content_sha256"],
         created_at=row["created_at"],
         counts=Counts(row["accepted"], row["rejected"], row["duplicates"]) if sealed else None,
+        found=row["found"],
     )

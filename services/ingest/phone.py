@@ -6,18 +6,19 @@ could belong to several countries is rejected with a reason. Pure.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Literal
 
 import phonenumbers
-from phonenumbers import NumberParseException, ValidationResult, re_util
+from phonenumbers import NumberParseException, PhoneMetadata, ValidationResult, re_util
 
+from services.ingest.countries import region_of
 from services.ingest.phone_text import international, read
 
 if TYPE_CHECKING:
+    from services.contracts.reject_reasons import PhoneReason
     from services.ingest.phone_text import Written
-    from services.ingest.reasons import PhoneReason
 
 # Numbers of many countries come mixed, and need more patterns than the re module keeps
 # compiled. The patterns come from the library's own tables, so their count is bounded.
@@ -31,12 +32,14 @@ _SHORT_CODE_DIGITS = 6
 #: The region libphonenumber gives to numbers of no country (+800, +870, +883).
 _NO_REGION = "001"
 
-_CALLING_CODE = re.compile(r"(?:\+|00)?([1-9][0-9]{0,2})")
+#: What is taken: numbers that their country's numbering plan has, or all those of a length
+#: that it has, which may be assigned since the plan was last read.
+Accept = Literal["valid", "possible"]
 
 
 @dataclass(frozen=True, slots=True)
 class Phone:
-    """A number that is valid in its country's numbering plan.
+    """A number that is valid, or possible, in its country's numbering plan.
 
     `country` is the ISO 3166 region the number belongs to, `None` for the few that belong to
     none (+800 and its kin); `extension` is kept as digits and is no part of `e164`.
@@ -54,11 +57,14 @@ class Rejection:
     reason: PhoneReason
 
 
-def normalise(text: str, country: str | None) -> Phone | Rejection:
+def normalise(text: str, country: str | None, accept: Accept = "valid") -> Phone | Rejection:
     """Read a phone number as written, with the country it is from if that is known.
 
     `country` is read by `region_of` and matters only to numbers written nationally; one
     written with `+` or `00` carries its own country, also when `country` says another.
+
+    With `accept="possible"`, a number that is valid in no reading is taken too if exactly one
+    reading of its digits has a length that numbers of its country have.
     """
     written = read(text)
     if isinstance(written, str):
@@ -72,25 +78,15 @@ def normalise(text: str, country: str | None) -> Phone | Rejection:
         outcome = _check(digits, digits_region, written.extension)
         if isinstance(outcome, Phone):
             return _unless_ambiguous(outcome, digits, digits_region)
+    if accept == "possible":
+        possible = {
+            _possible(digits, digits_region, written.extension)
+            for digits, digits_region in readings
+        }
+        possible.discard(None)
+        if len(possible) == 1:
+            return possible.pop() or outcome
     return outcome
-
-
-def region_of(country: str) -> str | None:
-    """Find the ISO 3166 region of a country given as two letters (any case) or calling code.
-
-    `None` if there is none. A calling code that several countries share stands for the
-    main one, which reads a national number all the same.
-    """
-    code = country.strip().upper()
-    if code in phonenumbers.SUPPORTED_REGIONS:
-        return code
-    if code == "UK":  # not ISO's code for it, but what people write
-        return "GB"
-    calling_code = _CALLING_CODE.fullmatch(code)
-    if calling_code is None:
-        return None
-    region = phonenumbers.region_code_for_country_code(int(calling_code[1]))
-    return region if region in phonenumbers.SUPPORTED_REGIONS else None
 
 
 def _readings(written: Written, region: str | None) -> list[tuple[str, str | None]]:
@@ -127,8 +123,41 @@ def _check(digits: str, region: str | None, extension: str | None) -> Phone | Re
     except NumberParseException as error:
         return Rejection(_UNPARSED.get(error.error_type, "not-a-number"))
     home = phonenumbers.region_code_for_number(number)
-    if home is None or not phonenumbers.is_valid_number_for_region(number, home):
+    if home is None or not (
+        _is_found_by_validity(home) or phonenumbers.is_valid_number_for_region(number, home)
+    ):
         return Rejection(_why_not(number))
+    return _phone(number, home, extension)
+
+
+@cache
+def _is_found_by_validity(region: str) -> bool:
+    """Tell whether a number is found to be of the region by its being valid there, and only so.
+
+    So it is where countries share a calling code, but for those that are told by their
+    numbers' first digits. It saves checking the number against the whole plan twice.
+    """
+    metadata = PhoneMetadata.metadata_for_region(region, None)
+    shared = phonenumbers.region_codes_for_country_code(
+        phonenumbers.country_code_for_region(region)
+    )
+    return metadata is not None and metadata.leading_digits is None and len(shared) > 1
+
+
+def _possible(digits: str, region: str | None, extension: str | None) -> Phone | None:
+    try:
+        number = phonenumbers.parse(digits, region)
+    except NumberParseException:
+        return None
+    if _why_not(number) != "not-valid":
+        return None
+    phone = _phone(number, phonenumbers.region_code_for_number(number), extension)
+    return phone if isinstance(phone, Phone) else None
+
+
+def _phone(
+    number: phonenumbers.PhoneNumber, home: str | None, extension: str | None
+) -> Phone | Rejection:
     e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
     if len(e164) - 1 > _MOST_DIGITS:
         return Rejection("too-long")
@@ -150,11 +179,17 @@ _IMPOSSIBLE: dict[int, PhoneReason] = {
     # Can be dialled within its town only: the area code is missing.
     ValidationResult.IS_POSSIBLE_LOCAL_ONLY: "too-short",
     ValidationResult.TOO_LONG: "too-long",
+    ValidationResult.INVALID_LENGTH: "wrong-length",
 }
 
 
 def _why_not(number: phonenumbers.PhoneNumber) -> PhoneReason:
     national = phonenumbers.national_significant_number(number)
     if len(national) <= _SHORT_CODE_DIGITS and phonenumbers.is_valid_short_number(number):
-        return "short-code"
+        return "emergency" if _is_emergency(national, number.country_code) else "short-code"
     return _IMPOSSIBLE.get(phonenumbers.is_possible_number_with_reason(number), "not-valid")
+
+
+def _is_emergency(national: str, calling_code: int | None) -> bool:
+    regions = phonenumbers.region_codes_for_country_code(calling_code or 0)
+    return any(phonenumbers.is_emergency_number(national, region) for region in regions)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 if TYPE_CHECKING:
-    from services.ingest.reasons import PhoneReason
+    from services.contracts.reject_reasons import PhoneReason
 
 #: Longer than any number with every ornament; what is longer is some other text.
 MAX_TEXT = 250
@@ -33,21 +33,28 @@ def read(text: str) -> Written | PhoneReason:
     """Read a cell, or say why it is no phone number whatever the country."""
     if len(text) > MAX_TEXT:
         return "not-a-number"
+    if _USUAL.fullmatch(text):
+        return _written(text, None)
     plain = _unwrap(_tidy(text))
     if _DAMAGED.fullmatch(plain):
         return "spreadsheet-damaged"
     body, extension = _take_extension(plain)
     if any(map(str.isalpha, body)):
-        return "letters"
+        return "vanity" if _VANITY.fullmatch(body) else "letters"
     if not any(map(str.isdecimal, body)):
         return "not-a-number" if "*" in body or "#" in body else "empty"
     if _holds_several(body):
         return "several-numbers"
     if not _BODY.fullmatch(body):
         return "not-a-number"
-    digits: tuple[str, ...] = (_digits(body),)
+    return _written(body, extension)
+
+
+def _written(body: str, extension: str | None) -> Written:
+    """Take the digits of what holds nothing but digits and what stands between them."""
+    digits: tuple[str, ...] = (body.translate(_BETWEEN),)
     if "(" in body and (rest := _TRUNK_ZERO.sub("", body, count=1)) != body:
-        digits += (_digits(rest),)
+        digits += (rest.translate(_BETWEEN),)
     return Written(digits, "+" in body, extension)
 
 
@@ -142,9 +149,11 @@ def _unwrap(text: str) -> str:
     return f"{number};ext={extension}" if extension else number
 
 
-# 4.41782E+11, 441782123456.0, 4,41782E+11, #####, #N/A, #VALUE!
+# 4.41782E+11, 4,41782 E+11, 441782123456.0, 44178212.35, 441,782,123,456, #####, #N/A, #VALUE!
 _DAMAGED = re.compile(
-    r"[+-]?\d+(?:[.,]\d+)?E[+-]?\d+|[+-]?\d{7,}[.,]0+|#{2,}|#[A-Z]+[A-Z0-9/]*[!?]?", re.IGNORECASE
+    r"[+-]?\d+(?:[.,]\d+)?\s?E\s?[+-]?\d+|[+-]?\d{7,}[.,]0+|[+-]?\d{5,}[.,]\d{1,2}"
+    r"|[+-]?\d{1,3}(?:,\d{3}){2,}(?:\.\d+)?|#{2,}|#[A-Z]+[A-Z0-9/]*[!?]?",
+    re.IGNORECASE,
 )
 
 _EXTENSION = re.compile(
@@ -166,6 +175,14 @@ def _take_extension(text: str) -> tuple[str, str | None]:
 # What stands in a number ------------------------------------------------------------------
 
 _BODY = re.compile(r"[\s(]*\+?[\d\s().\-/]*")
+# Most numbers: nothing in them needs the looks that others get, and has another meaning then.
+_USUAL = re.compile(r"[ (]*\+?[ ()\-]*[0-9][0-9 ()\-]*")
+# 1-800-FLOWERS: a few digits, and then three letters or more of a telephone's keys.
+_VANITY = re.compile(
+    r"[\s(]*\+?(?:[\s().\-]*\d){1,7}[\s).\-]+(?:[A-Z][\s.\-]*){3,12}", re.IGNORECASE
+)
+# All that `_BODY` lets stand between digits.
+_BETWEEN = dict.fromkeys(map(ord, " \n+().-/"))
 _TRUNK_ZERO = re.compile(r"\(\s*0\s*\)")
 _BREAK = re.compile(r"[/;,|&\n]")
 #: The fewest digits that are a number and not an area code or the end of another number.

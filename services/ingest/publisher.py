@@ -1,4 +1,4 @@
-"""Publishes a spooled file's contacts to Kafka, a bounded number on their way at any time."""
+"""Publishes a file's contacts to Kafka, a bounded number on their way at any time."""
 
 from __future__ import annotations
 
@@ -8,13 +8,10 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import islice
 from typing import TypeVar
 
-from services.contracts.codec import encode
-from services.contracts.messages import LookupRequest, RejectedContact
 from services.contracts.topics import Topics
-from services.ingest.accept import Terms, accept, reject
+from services.ingest.accept import Accepted, Judge, Rejected, Terms
 from services.ingest.jobs import Counts
-from services.ingest.parse import BadRow, Options, Row, parse_csv
-from services.ingest.spool import SpooledFile
+from services.ingest.parse import BadRow, Contacts, Row
 from services.ingest.tally import Tally
 from services.runtime.kafka import Outgoing, Publisher, partition_of
 from services.runtime.logs import get_logger
@@ -23,15 +20,16 @@ from services.runtime.metrics import INGEST_ACCEPTED, INGEST_REJECTED
 T = TypeVar("T")
 log = get_logger(__name__)
 
-#: Rows that a worker thread turns into records at a time.
-_BATCH = 500
-#: Batches on their way at a time: 2,000 records without an acknowledgement.
-_WINDOW = 4
+#: Rows that a worker thread turns into records at a time: enough to fill a batch of Kafka's for
+#: each of a dozen partitions.
+_BATCH = 2_000
+#: Batches on their way at a time: 4,000 records without an acknowledgement.
+_WINDOW = 2
 #: Rows that are only read at a time.
 _READ_BATCH = 5_000
 
 
-async def check_file(file: SpooledFile, options: Options, on_progress: Callable[[], None]) -> None:
+async def check_whole(contacts: Contacts, on_progress: Callable[[], None]) -> None:
     """Read the whole file once, so that one that breaks off later is never half published.
 
     `on_progress` is called whenever rows were read.
@@ -39,13 +37,13 @@ async def check_file(file: SpooledFile, options: Options, on_progress: Callable[
     Raises:
         ParseError: It cannot be taken.
     """
-    contacts = await asyncio.to_thread(parse_csv, file.chunks(), options)
-    async for _ in _batches(contacts.rows, _READ_BATCH):
+    rows = contacts.rows()
+    while await asyncio.to_thread(_skip, rows, _READ_BATCH):
         on_progress()
 
 
 class FilePublisher:
-    """Publishes files, one record per row.
+    """Publishes files, one record per contact.
 
     Args:
         publisher: Where records go.
@@ -59,7 +57,7 @@ class FilePublisher:
         self._partitions = partitions
 
     async def publish(
-        self, file: SpooledFile, options: Options, terms: Terms, on_progress: Callable[[], None]
+        self, contacts: Contacts, terms: Terms, on_progress: Callable[[], None]
     ) -> Counts:
         """Publish every row and wait for the last acknowledgement.
 
@@ -69,9 +67,8 @@ class FilePublisher:
         Raises:
             ProduceError: Kafka refuses a record for good.
         """
-        contacts = await asyncio.to_thread(parse_csv, file.chunks(), options)
         tally = Tally()
-        records = self._records(contacts.rows, contacts.columns.phone.heading, terms, tally)
+        records = self._records(contacts.rows(), Judge(terms), tally)
         window: deque[asyncio.Task[None]] = deque()
         try:
             async for batch in _batches(records, _BATCH):
@@ -93,29 +90,34 @@ class FilePublisher:
         return counts
 
     def _records(
-        self, rows: Iterator[Row | BadRow], column: str, terms: Terms, tally: Tally
+        self, rows: Iterator[Row | BadRow], judge: Judge, tally: Tally
     ) -> Iterator[Outgoing]:
+        contacts, rejected = self._topics.contacts.name, self._topics.rejected.name
+        job_key = str(judge.job_id).encode()
         for row in rows:
-            outcome = _judge(row, column, terms)
-            tally.note(outcome)
-            yield self._record(outcome)
-
-    def _record(self, outcome: LookupRequest | RejectedContact) -> Outgoing:
-        if isinstance(outcome, RejectedContact):
-            key = str(outcome.job_id).encode()
-            return Outgoing(self._topics.rejected.name, encode(outcome), key)
-        key = outcome.phone.encode()
-        partition = partition_of(key, self._partitions)
-        return Outgoing(self._topics.contacts.name, encode(outcome), key, partition)
+            outcome = _judge(row, judge)
+            if isinstance(outcome, Accepted):
+                tally.accept(outcome.phone)
+                key = outcome.phone.encode()
+                partition = partition_of(key, self._partitions)
+                yield Outgoing(contacts, outcome.value, key, partition)
+            else:
+                tally.reject(outcome.reason)
+                yield Outgoing(rejected, outcome.value, job_key)
 
 
-def _judge(row: Row | BadRow, column: str, terms: Terms) -> LookupRequest | RejectedContact:
+def _judge(row: Row | BadRow, judge: Judge) -> Accepted | Rejected:
     """Judge a row; one on which our own code fails does not keep the others back."""
     try:
-        return accept(row, column, terms)
+        return judge.judge(row)
     except Exception as error:
         log.exception("a row could not be judged", row=row.number, error=type(error).__name__)
-        return reject(row, "internal-error", column, terms)
+        return judge.reject(row, "internal-error")
+
+
+def _skip(rows: Iterator[Row | BadRow], count: int) -> bool:
+    """Read rows, and hold none of them; tells whether there may be more."""
+    return sum(1 for _ in islice(rows, count)) == count
 
 
 async def _batches(items: Iterator[T], size: int) -> AsyncIterator[list[T]]:

@@ -9,18 +9,21 @@ from __future__ import annotations
 import asyncio
 import errno
 import hashlib
+import io
 import os
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+import threading
+from collections.abc import AsyncIterator
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, BinaryIO, Self, cast
 
 from services.runtime.metrics import INGEST_SPOOL_BYTES, INGEST_SPOOL_LIMIT
 
 #: Bytes gathered before they are hashed and written in a thread.
 _WRITE = 256 * 1024
-_READ = 256 * 1024
+#: Uploads on the disk at a time, those on their way included: each holds a file and a buffer.
+MOST_FILES = 200
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -49,20 +52,36 @@ class Spool:
         self.max_upload = max_upload
         self._used = 0
         INGEST_SPOOL_LIMIT.set(limit)
+        self._files = 0
+        self._lock = threading.Lock()
 
     def open(self, announced: int) -> SpooledFile:
         """Make room for one upload, of which so many bytes were announced (0: unknown).
 
         Raises:
             UploadTooLargeError: It will be larger than `max_upload`.
-            SpoolFullError: There is not so much room.
+            SpoolFullError: There is not so much room, or there are too many uploads.
         """
         if announced > self.max_upload:
             raise UploadTooLargeError
-        if self._used + announced > self._limit:
+        if self._used + announced > self._limit or self._files >= MOST_FILES:
             raise SpoolFullError
+        file = SpooledFile(self, self.unnamed())
+        self._files += 1
+        return file
+
+    def closed(self) -> None:
+        """Count an upload out."""
+        self._files -= 1
+
+    def unnamed(self) -> IO[bytes]:
+        """Make a file; what is written to it is the caller's to count.
+
+        Raises:
+            SpoolFullError: The disk is full.
+        """
         try:
-            return SpooledFile(self, tempfile.TemporaryFile(dir=self._directory, buffering=0))
+            return tempfile.TemporaryFile(dir=self._directory, buffering=0)
         except OSError as error:
             raise _no_room(error) from error
 
@@ -72,14 +91,18 @@ class Spool:
         Raises:
             SpoolFullError: They are too many.
         """
-        if self._used + size > self._limit:
-            raise SpoolFullError
-        self.give_back(-size)
+        # Scratch files are written in threads.
+        with self._lock:
+            if self._used + size > self._limit:
+                raise SpoolFullError
+            self._used += size
+            INGEST_SPOOL_BYTES.set(self._used)
 
     def give_back(self, size: int) -> None:
         """Count bytes out."""
-        self._used -= size
-        INGEST_SPOOL_BYTES.set(self._used)
+        with self._lock:
+            self._used -= size
+            INGEST_SPOOL_BYTES.set(self._used)
 
 
 class SpooledFile:
@@ -89,6 +112,7 @@ class SpooledFile:
         self._spool = spool
         self._file = file
         self._hash = hashlib.sha256()
+        self._scratches: list[ScratchFile] = []
         self.size = 0
 
     def __enter__(self) -> Self:
@@ -107,6 +131,9 @@ class SpooledFile:
         if not self._file.closed:
             self._file.close()
             self._spool.give_back(self.size)
+            self._spool.closed()
+            for scratch in self._scratches:
+                scratch.close()
 
     async def fill(self, chunks: AsyncIterator[bytes]) -> None:
         """Write everything to disk, hashing it.
@@ -129,12 +156,19 @@ class SpooledFile:
         """Of all its bytes, in hex."""
         return self._hash.hexdigest()
 
-    def chunks(self) -> Iterator[bytes]:
-        """Read it from its start; blocks, so go over it in a thread."""
-        position = 0
-        while chunk := os.pread(self._file.fileno(), _READ, position):
-            position += len(chunk)
-            yield chunk
+    def open(self) -> BinaryIO:
+        """Read it from its start; blocks, so read it in a thread."""
+        return cast("BinaryIO", _Reader(self._file))
+
+    def scratch(self) -> ScratchFile:
+        """Make a file beside it that vanishes with it.
+
+        Raises:
+            SpoolFullError: There is no room.
+        """
+        scratch = ScratchFile(self._spool, self._spool.unnamed())
+        self._scratches.append(scratch)
+        return scratch
 
     def _count(self, size: int) -> None:
         if self.size + size > self._spool.max_upload:
@@ -144,12 +178,78 @@ class SpooledFile:
 
     def _write(self, data: bytes) -> None:
         self._hash.update(data)
-        view = memoryview(data)
-        try:
-            while view:
-                view = view[self._file.write(view) :]
-        except OSError as error:
-            raise _no_room(error) from error
+        _write_all(self._file, data)
+
+
+class ScratchFile:
+    """Bytes put down on disk while an upload is read; blocks, so use it in a thread."""
+
+    def __init__(self, spool: Spool, file: IO[bytes]) -> None:
+        self._spool = spool
+        self._file = file
+        self._size = 0
+
+    def append(self, data: bytes) -> None:
+        """Put bytes at its end.
+
+        Raises:
+            SpoolFullError: There is no room.
+        """
+        if self._file.closed:
+            raise ValueError("the upload is closed")
+        self._spool.take(len(data))
+        self._size += len(data)
+        _write_all(self._file, data)
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Read so many bytes from a place, fewer where it ends."""
+        return os.pread(self._file.fileno(), size, offset)
+
+    def close(self) -> None:
+        """Remove it."""
+        self._file.close()
+        self._spool.give_back(self._size)
+
+
+class _Reader(io.RawIOBase):
+    """Reads a file from its start, minding no other reader of it."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        if whence == io.SEEK_END:
+            offset += os.fstat(self._file.fileno()).st_size
+        elif whence == io.SEEK_CUR:
+            offset += self._position
+        if offset < 0:
+            raise ValueError("a seek to before the start")
+        self._position = offset
+        return offset
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # any buffer
+        count = os.preadv(self._file.fileno(), [buffer], self._position)
+        self._position += count
+        return count
+
+
+def _write_all(file: IO[bytes], data: bytes) -> None:
+    view = memoryview(data)
+    try:
+        while view:
+            view = view[file.write(view) :]
+    except OSError as error:
+        raise _no_room(error) from error
 
 
 def _no_room(error: OSError) -> Exception:

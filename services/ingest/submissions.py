@@ -16,10 +16,12 @@ from uuid import UUID
 
 from services.contracts.masking import mask_text
 from services.ingest.accept import Terms
+from services.ingest.found import FoundFile, found_in
 from services.ingest.jobs import Counts, Jobs, NewJob, StoredJob
-from services.ingest.parse import Options
+from services.ingest.options import Options
+from services.ingest.parse import Contacts, open_contacts
 from services.ingest.parse_error import ParseError
-from services.ingest.publisher import FilePublisher, check_file
+from services.ingest.publisher import FilePublisher, check_whole
 from services.ingest.spool import SpooledFile
 from services.runtime.database import UNAVAILABLE
 from services.runtime.kafka import ProduceError
@@ -58,6 +60,8 @@ class Upload:
     options: Options
     fresh_for: float
     file: SpooledFile
+    #: Its type or name says that it is JSON.
+    is_json: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,8 @@ class Sealed:
 
     job_id: UUID
     counts: Counts
+    #: Not known of jobs of the first versions.
+    found: FoundFile | None
     published: bool
 
 
@@ -184,18 +190,27 @@ class Submissions:
             job = upload.job
             moved = self._running[job.job_id].moved
             found = await self._jobs.find(job.job_id)
-            if found is None:
-                await check_file(upload.file, upload.options, moved)
-            elif (sealed := _sealed(job, found)) is not None:
+            if found is not None and (sealed := _sealed(job, found)) is not None:
                 return sealed
+            contacts = await asyncio.to_thread(
+                open_contacts,
+                upload.file,
+                upload.options,
+                is_json=upload.is_json,
+                on_progress=moved,
+            )
+            if found is None:
+                await check_whole(contacts, moved)
             async with self._jobs.held(job.job_id) as alone:
                 if not alone:
                     raise HeldElsewhereError
-                stored = await self._jobs.begin(job)
-                return _sealed(job, stored) or await self._publish(upload, stored, moved)
+                stored = await self._jobs.begin(
+                    job, found_in(contacts).model_dump(mode="json"), contacts.headings
+                )
+                return _sealed(job, stored) or await self._publish(upload, contacts, stored, moved)
 
     async def _publish(
-        self, upload: Upload, stored: StoredJob, moved: Callable[[], None]
+        self, upload: Upload, contacts: Contacts, stored: StoredJob, moved: Callable[[], None]
     ) -> Sealed:
         job = upload.job
         moved()
@@ -206,9 +221,13 @@ class Submissions:
             packages=job.packages,
             fresh_for=upload.fresh_for,
             content=job.fingerprint,
+            sheet=contacts.file.sheet or "",
             accepted_at=stored.created_at,
+            accept=upload.options.accept,
+            phones=contacts.columns.phones,
+            kept=contacts.columns.kept,
         )
-        counts = await self._publisher.publish(upload.file, upload.options, terms, moved)
+        counts = await self._publisher.publish(contacts, terms, moved)
         while True:
             try:
                 await self._jobs.seal(job.job_id, counts)
@@ -218,7 +237,7 @@ class Submissions:
             else:
                 break
         log.info("job sealed", job_id=str(job.job_id), accepted=counts.accepted)
-        return Sealed(job.job_id, counts, published=True)
+        return Sealed(job.job_id, counts, found_in(contacts), published=True)
 
 
 def _sealed(job: NewJob, stored: StoredJob) -> Sealed | None:
@@ -230,7 +249,8 @@ def _sealed(job: NewJob, stored: StoredJob) -> Sealed | None:
     _check_same(job, stored.fingerprint, stored.content_sha256)
     if stored.counts is None:
         return None
-    return Sealed(job.job_id, stored.counts, published=False)
+    found = None if stored.found is None else FoundFile.model_validate(stored.found)
+    return Sealed(job.job_id, stored.counts, found, published=False)
 
 
 def _check_same(job: NewJob, fingerprint: str, content_sha256: str) -> None:

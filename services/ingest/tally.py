@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 
-from services.contracts.messages import LookupRequest, RejectedContact
+from services.contracts.reject_reasons import RejectReason
 from services.ingest.jobs import Counts
 
 #: The numbers lie in so many shares, so that telling them apart needs memory for one of them.
@@ -22,15 +22,16 @@ class Tally:
     def __init__(self) -> None:
         self._shares: tuple[array[int], ...] = tuple(array("q") for _ in range(_SHARES))
         #: Rejected rows by reason.
-        self.rejected: Counter[str] = Counter()
+        self.rejected: Counter[RejectReason] = Counter()
 
-    def note(self, outcome: LookupRequest | RejectedContact) -> None:
-        """Count one."""
-        if isinstance(outcome, RejectedContact):
-            self.rejected[outcome.reason] += 1
-        else:
-            number = int(outcome.phone)
-            self._shares[number % _SHARES].append(number)
+    def accept(self, phone: str) -> None:
+        """Count an accepted contact by its number, in E.164."""
+        number = int(phone)
+        self._shares[number % _SHARES].append(number)
+
+    def reject(self, reason: RejectReason) -> None:
+        """Count a rejected one."""
+        self.rejected[reason] += 1
 
     def counts(self) -> Counts:
         """The sums so far."""

@@ -7,6 +7,8 @@ import socket
 import struct
 import subprocess
 import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
@@ -29,9 +31,9 @@ node.id=1
 controller.quorum.voters=1@{host}:{controller_port}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=CLIENTS
-listeners=CLIENTS://{host}:{port},CONTROLLER://{host}:{controller_port}
-advertised.listeners=CLIENTS://{host}:{port}
-listener.security.protocol.map=CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT
+listeners={clients},CONTROLLER://{host}:{controller_port}
+advertised.listeners={clients}
+listener.security.protocol.map={protocols},CONTROLLER:PLAINTEXT
 # Paths are relative to the server's directory: a properties file takes only some characters.
 log.dirs=data
 
@@ -60,7 +62,7 @@ offsets.retention.minutes=86400
 
 # The default is 128 MiB, a third of the heap.
 log.cleaner.dedupe.buffer.size=16777216
-"""
+{more}"""
 
 _LOGGING = """\
 appender.file.type=RollingFile
@@ -78,20 +80,41 @@ rootLogger.level=INFO
 rootLogger.appenderRef.file.ref=file
 """
 
+#: Listeners that are not called as their security protocol.
+_PROTOCOLS = {"CLIENTS": "PLAINTEXT", "MUTUAL_TLS": "SSL"}
+
 _ANSWER_SECONDS = 2
 _METADATA, _METADATA_VERSION = 3, 4
 # Metadata version 4's answer: correlation id, throttle time, then the number of brokers.
 _BROKERS_OFFSET = 8
 
 
+@dataclass(frozen=True, slots=True)
+class Guards:
+    """How a broker is to know its clients, beside the listener that lets in everybody.
+
+    `ports` has the ports of further listeners: SSL, MUTUAL_TLS, SASL_PLAINTEXT, SASL_SSL.
+    `users` are made by name and password when the data directory is
+    formatted, for SCRAM-SHA-512. Who comes over the open listener is `User:ANONYMOUS`.
+    """
+
+    ports: Mapping[str, int]
+    #: Kafka's own settings, as lines of a properties file.
+    properties: Sequence[str] = ()
+    users: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
 class KafkaServer(LocalServer):
-    """Apache Kafka in KRaft mode on 127.0.0.1, without authentication."""
+    """Apache Kafka in KRaft mode on 127.0.0.1; without `guards` it lets in everybody."""
 
     name: ClassVar[str] = "Kafka"
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
 
-    def __init__(self, directory: Path, port: int | None = None) -> None:
+    def __init__(
+        self, directory: Path, port: int | None = None, guards: Guards | None = None
+    ) -> None:
         super().__init__(directory, port)
+        self._guards = guards or Guards({})
         self._data = self.directory / "data"
         self._temporary = self.directory / "tmp"
         self._configuration = self.directory / "server.properties"
@@ -135,12 +158,15 @@ class KafkaServer(LocalServer):
         # Native libraries unpacked by a run that was killed.
         shutil.rmtree(self._temporary, ignore_errors=True)
         self._temporary.mkdir()
+        ports = {"CLIENTS": self.port, **self._guards.ports}
         self._configuration.write_text(
             _CONFIGURATION.format(
                 host=HOST,
-                port=self.port,
+                clients=",".join(f"{name}://{HOST}:{port}" for name, port in ports.items()),
+                protocols=",".join(f"{name}:{_PROTOCOLS.get(name, name)}" for name in ports),
                 # Nobody else needs to know it: a new one at each start.
                 controller_port=free_port(),
+                more="\n".join((*self._guards.properties, "")),
             ),
             encoding="utf-8",
         )
@@ -168,6 +194,10 @@ class KafkaServer(LocalServer):
                 *(*java, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster}"),
                 # A format that was killed half-way is taken up again.
                 *("--ignore-formatted", "--config", self._configuration.name),
+                *(
+                    f"--add-scram=SCRAM-SHA-512=[name={name},password={password}]"
+                    for name, password in self._guards.users.items()
+                ),
             ],
             cwd=self.directory,
             env=environment(),

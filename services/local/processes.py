@@ -1,6 +1,7 @@
 """Child processes that never outlive their parent, and the ports they listen on."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -20,6 +21,9 @@ HOST = "127.0.0.1"
 _BECOME = Path(__file__).with_name("become.py")
 _STOP_SECONDS = 30
 _POLL_SECONDS = 0.02
+_MEBIBYTE = 1024 * 1024
+#: With less than this free a server cannot even make its own files.
+_LEAST_FREE = 100 * _MEBIBYTE
 _TAIL_BYTES = 4000
 
 
@@ -70,6 +74,18 @@ def require_free_port(port: int, owner: str) -> None:
                 f"{owner} cannot have port {port} of {HOST} ({error.strerror}): "
                 "stop what uses it, or choose another port."
             ) from error
+
+
+def require_space(directory: Path, owner: str) -> None:
+    """Raise `ServerError` if the disk of a directory, or of what is to be its parent, is full."""
+    there = next(parent for parent in (directory, *directory.parents) if parent.exists())
+    free = shutil.disk_usage(there).free
+    if free < _LEAST_FREE:
+        raise ServerError(
+            f"{owner} cannot work in {directory}: its disk has {free // _MEBIBYTE} MiB left, and "
+            f"{_LEAST_FREE // _MEBIBYTE} are the least. Make room there, or choose another place: "
+            "BULK_LOOKUP_HOME for `up`, TMPDIR for the demo and the tests."
+        )
 
 
 def environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -175,6 +191,14 @@ class LocalServer(ABC):
             ServerError: it does not start; nothing is left running.
         """
 
+    def check(self) -> None:
+        """Raise `ServerError` if it has ended by itself; a full disk is said to be one."""
+        if self._process is not None and (code := self._process.poll()) is not None:
+            require_space(self.directory, self.name)
+            raise ServerError(
+                f"{self.name} ended by itself, with {code}; its logs are in {self.directory}"
+            )
+
     def stop(self) -> None:
         """End the server in an orderly way and wait for it; no effect if it does not run."""
         if self._process is not None:
@@ -209,6 +233,7 @@ class LocalServer(ABC):
         if self._process is not None:
             raise RuntimeError(f"{self.name} already runs: stop it first")
         require_free_port(self.port, self.name)
+        require_space(self.directory, self.name)
 
     @abstractmethod
     def _answers(self, process: subprocess.Popen[bytes]) -> bool:

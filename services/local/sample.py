@@ -36,7 +36,7 @@ from services.local.sample_styles import write, write_wrong
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from services.ingest.reasons import PhoneReason
+    from services.contracts.reject_reasons import PhoneReason
 
 _T = TypeVar("_T")
 

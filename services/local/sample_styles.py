@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
-    from services.ingest.reasons import PhoneReason
+    from services.contracts.reject_reasons import PhoneReason
 
 _FULL_WIDTH = {ord(char): ord(char) + 0xFEE0 for char in "+0123456789()-"}
 _HYPHENS = ("-", "\u2010", "\u2011", "\u2013", "\u2014", "\u2212", ".", " - ", "/")
@@ -49,7 +49,7 @@ def write_wrong(
         (" \u00a0", "", "empty"),
         ("n/a", "DE", "letters"),
         ("ask at the front desk", "", "letters"),
-        ("1-800-LOOK-IT-UP", "US", "letters"),
+        ("1-800-LOOK-IT-UP", "US", "vanity"),
         (f"{int(e164[1:]):.5E}", "US", "spreadsheet-damaged"),
         (f"{e164[1:]}.0", "US", "spreadsheet-damaged"),
         ("#VALUE!", "GB", "spreadsheet-damaged"),
@@ -60,7 +60,7 @@ def write_wrong(
         (e164[:-3], "US", "too-short"),
         (national[-8:], "US", "too-short"),
         (e164 + "00", "", "too-long"),
-        ("112", "GB", "short-code"),
+        ("112", "GB", "emergency"),
         ("+1 000 " + national[-8:], "", "not-valid"),
         (f"{e164}?", "US", "not-a-number"),
     )

@@ -170,7 +170,9 @@ class Stack:
             program.wait_ready()
 
     def check(self) -> None:
-        """Raise `ServerError`, with the end of its log, if a program has ended by itself."""
+        """Raise `ServerError` if a server or a program has ended by itself."""
+        for server in self.servers.values():
+            server.check()
         for program in self.programs.values():
             program.check()
 

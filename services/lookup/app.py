@@ -13,6 +13,7 @@ from typing import Any
 
 import faust
 from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
 from fastapi import FastAPI
 
 from services.lookup.accounts import Account, load_accounts
@@ -34,8 +35,9 @@ from services.runtime.control_topic import ControlTopic, show_running
 from services.runtime.database import Pool, open_pool
 from services.runtime.health import Readiness, health_router
 from services.runtime.http import LOOPBACK, serve_http
-from services.runtime.kafka import Publisher, client_options, make_consumer, wait_for_kafka
-from services.runtime.kafka_topics import check_topics
+from services.runtime.kafka import Publisher, client_options, make_consumer
+from services.runtime.kafka_rights import check_kafka, reading_refused
+from services.runtime.kafka_watch import wait_for_kafka, watch_kafka
 from services.runtime.logs import get_logger
 from services.runtime.metrics import registry_for
 from services.runtime.program import FaultError, Stop, first_of, run_program
@@ -196,14 +198,16 @@ async def serve(settings: LookupSettings, stop: Stop) -> None:
     async with AsyncExitStack() as stack:
         host = settings.http_host or LOOPBACK
         await stack.enter_async_context(serve_http(web, host, settings.http_port, grace=1))
-        partitions = await wait_for_kafka(lambda: check_topics(settings), readiness, stop)
+        partitions = await wait_for_kafka(
+            settings, lambda: check_kafka(settings, "lookup"), readiness, stop
+        )
         pool = await open_pool(settings, "lookup", readiness, stop)
         stack.push_async_callback(pool.close)
         publisher = Publisher(settings)
         control_consumer, ends_consumer = make_consumer(settings), make_consumer(settings)
         for kafka_client in (publisher, control_consumer, ends_consumer):
             stack.push_async_callback(kafka_client.stop)
-            await wait_for_kafka(kafka_client.start, readiness, stop)
+            await wait_for_kafka(settings, kafka_client.start, readiness, stop)
         client = TwilioClient(accounts)
         stack.push_async_callback(client.close)
         for account in accounts:
@@ -221,6 +225,8 @@ async def serve(settings: LookupSettings, stop: Stop) -> None:
             ends=ends_consumer,
             partitions=partitions,
         )
+        watching = stop.watch(asyncio.create_task(watch_kafka(publisher, readiness)))
+        stack.callback(watching.cancel)
         longest = max(a.connect_timeout + a.read_timeout for a in accounts.values())
         await _run(parts, control, readiness, stop, settings.drain_limit.total_seconds(), longest)
 
@@ -241,21 +247,30 @@ async def _run(
         if stop.asked:
             return
         readiness.met("control")
-        await app.start()
-        show_standing(app.conf.id, parts.topics, app.consumer.standings)
-        watch = watchdog(app.consumer, parts.lease, longest)
-        tasks.append(stop.watch(asyncio.create_task(watch)))
-        await first_of(stop.wait(), app.wait_until_stopped())
-        if app.crash_reason is not None:
-            stop.fail(app.crash_reason)
-        log.info("stopping", fault=stop.fault is not None)
-        await app.consumer.stop_taking()
-        await _stop_faust(app, limit)
+        try:
+            await app.start()
+            show_standing(app.conf.id, parts.topics, app.consumer.standings)
+            watch = watchdog(app.consumer, parts.lease, longest)
+            tasks.append(stop.watch(asyncio.create_task(watch)))
+            await first_of(stop.wait(), app.wait_until_stopped())
+            if app.crash_reason is not None:
+                stop.fail(_fault_of(app.crash_reason))
+            log.info("stopping", fault=stop.fault is not None)
+            await app.consumer.stop_taking()
+        finally:
+            # Whatever came of the drain: the consumer's thread would keep the process alive.
+            await _stop_faust(app, limit)
     finally:
         parts.assignment.revoked()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _fault_of(crash: BaseException) -> BaseException:
+    if isinstance(crash, KafkaError) and not crash.retriable:
+        return reading_refused(crash)
+    return crash
 
 
 async def _stop_faust(app: faust.App, limit: float) -> None:

@@ -22,8 +22,9 @@ from fastapi import FastAPI
 from services.lookup.due import Due, Waiting
 from services.runtime.health import Readiness, health_router
 from services.runtime.http import LOOPBACK, serve_http
-from services.runtime.kafka import Publisher, make_consumer, wait_for_kafka
-from services.runtime.kafka_topics import check_topics
+from services.runtime.kafka import Publisher, make_consumer
+from services.runtime.kafka_rights import check_kafka, reading_refused
+from services.runtime.kafka_watch import wait_for_kafka, watch_kafka
 from services.runtime.logs import get_logger
 from services.runtime.metrics import (
     CONSUMER_REBALANCES,
@@ -96,7 +97,14 @@ class Scheduler(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has
                 await self._move()
                 await self._commit()
             self._set_paused()
-            found = await self._consumer.getmany(timeout_ms=self._patience())
+            try:
+                found = await self._consumer.getmany(timeout_ms=self._patience())
+            except KafkaError as error:
+                if not error.retriable:
+                    raise reading_refused(error) from error
+                log.warning("cannot read yet", reason=str(error))
+                await asyncio.sleep(_POLL)
+                continue
             for partition, records in found.items():
                 self._waiting.add(partition, records)
                 self._fetched[partition] = records[-1].offset + 1
@@ -189,7 +197,7 @@ async def serve(settings: SchedulerSettings, stop: Stop) -> None:
     async with AsyncExitStack() as stack:
         host = settings.http_host or LOOPBACK
         await stack.enter_async_context(serve_http(web, host, settings.http_port, grace=1))
-        await wait_for_kafka(lambda: check_topics(settings), readiness, stop)
+        await wait_for_kafka(settings, lambda: check_kafka(settings, "scheduler"), readiness, stop)
         publisher = Publisher(settings)
         group = settings.group("scheduler")
         consumer = make_consumer(
@@ -203,11 +211,13 @@ async def serve(settings: SchedulerSettings, stop: Stop) -> None:
         )
         for client in (publisher, consumer):
             stack.push_async_callback(client.stop)
-            await wait_for_kafka(client.start, readiness, stop)
+            await wait_for_kafka(settings, client.start, readiness, stop)
         scheduler = Scheduler(settings, consumer, publisher, readiness)
         retries = [topic.name for _, topic in settings.topics.retries]
         show_standing(group, retries, scheduler.standings)
         moving = asyncio.create_task(scheduler.run(stop))
+        watching = stop.watch(asyncio.create_task(watch_kafka(publisher, readiness)))
+        stack.callback(watching.cancel)
         await _until_stopped(stop.watch(moving), stop, settings.drain_limit.total_seconds())
 
 

@@ -21,9 +21,16 @@ class Actions(Protocol):
 class Act(BaseModel):
     """Why a person does it."""
 
-    why: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)] = (
-        Field(description="Shown to others beside the hold.")
-    )
+    why: Annotated[
+        str,
+        StringConstraints(
+            strip_whitespace=True,
+            min_length=1,
+            max_length=500,
+            # PostgreSQL keeps no NUL, and what is blank says nothing.
+            pattern=r"^[^\x00]*[^\x00\s][^\x00]*$",
+        ),
+    ] = Field(description="Shown to others beside the hold.")
 
 
 class Done(BaseModel):

@@ -13,14 +13,17 @@ from services.contracts.turns import State
 from services.results.acts import Actions
 from services.results.api_accounts import accounts_router
 from services.results.api_dead_letters import dead_letters_router
+from services.results.api_exports import exports_router
 from services.results.api_jobs import jobs_router
 from services.results.api_numbers import numbers_router
 from services.results.jobs import Hold
+from services.results.problem_types import REFUSED_BY_KAFKA
 from services.results.queries import QUERIES, snapshot
-from services.runtime.api import PROBLEM_RESPONSES, Problem, caller
+from services.runtime.api import Problem, caller, problem_responses
 from services.runtime.database import Pool
 from services.runtime.kafka import ProduceError
 from services.runtime.logs import get_logger
+from services.runtime.problem_descriptions import COMMON
 from services.runtime.problems import RETRY_AFTER
 
 __all__ = ["Actions", "build_api"]
@@ -54,6 +57,7 @@ class Summary(BaseModel):
 def build_api(app: FastAPI, pool: Pool, actions: Actions) -> None:
     """Add the routes of results to an application made by `make_api`."""
     app.include_router(jobs_router(pool, actions))
+    app.include_router(exports_router(pool))
     app.include_router(numbers_router(pool))
     app.include_router(dead_letters_router(pool))
     app.include_router(accounts_router(pool, actions))
@@ -66,9 +70,7 @@ def build_api(app: FastAPI, pool: Pool, actions: Actions) -> None:
 async def _answer_refused(request: Request, error: Exception) -> JSONResponse:
     log.error("kafka refuses what a person does", reason=str(error))
     problem = Problem(
-        503,
-        "refused-by-kafka",
-        "Kafka does not take it",
+        REFUSED_BY_KAFKA,
         "Kafka refuses to keep this: what was held, or ran, does so still, in part at least. "
         "The service's log says why, under this request's id; mend that and try again.",
         retry_after=RETRY_AFTER,
@@ -81,11 +83,11 @@ def _summary_router(pool: Pool) -> APIRouter:
         prefix="/v1",
         tags=["summary"],
         dependencies=[Depends(caller)],
-        responses=PROBLEM_RESPONSES,
+        responses=problem_responses(*COMMON),
     )
 
     @router.get("/summary")
-    async def summary() -> Summary:
+    async def get_summary() -> Summary:
         """Totals over all jobs, the oldest unfinished contact, and what is held."""
         async with snapshot(pool) as connection:
             now = datetime.now(UTC)

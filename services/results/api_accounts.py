@@ -10,9 +10,11 @@ from pydantic import BaseModel, Field
 
 from services.contracts.control import account_key, account_keys, account_of
 from services.results.acts import Act, Actions, Done
+from services.results.problem_types import ACT
 from services.results.queries import QUERIES, snapshot
-from services.runtime.api import PROBLEM_RESPONSES, caller
+from services.runtime.api import caller, problem_responses
 from services.runtime.database import Pool
+from services.runtime.problem_descriptions import COMMON
 
 
 class AccountHold(BaseModel):
@@ -54,7 +56,7 @@ def accounts_router(pool: Pool, actions: Actions) -> APIRouter:
         prefix="/v1/accounts",
         tags=["accounts"],
         dependencies=[Depends(caller)],
-        responses=PROBLEM_RESPONSES,
+        responses=problem_responses(*COMMON),
     )
 
     @router.get("")
@@ -85,14 +87,16 @@ def accounts_router(pool: Pool, actions: Actions) -> APIRouter:
             )
         return Accounts(accounts=accounts)
 
-    @router.post("/{name}/stop")
-    async def stop(name: AccountPath, act: Act, by: Annotated[str, Depends(caller)]) -> AccountDone:
+    @router.post("/{name}/stop", responses=problem_responses(*ACT))
+    async def stop_account(
+        name: AccountPath, act: Act, by: Annotated[str, Depends(caller)]
+    ) -> AccountDone:
         """Stop an account: nothing more is asked of it until it is resumed."""
         await actions.set_hold(account_key(name, "person"), held=True, why=act.why, by=by)
         return AccountDone(name=name, held=True, causes=["person"], by=by)
 
-    @router.post("/{name}/resume")
-    async def resume(
+    @router.post("/{name}/resume", responses=problem_responses(*ACT))
+    async def resume_account(
         name: AccountPath, act: Act, by: Annotated[str, Depends(caller)]
     ) -> AccountDone:
         """Let an account go on: clears every cause that holds it, or a package of it."""

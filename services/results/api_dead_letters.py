@@ -14,8 +14,9 @@ from services.contracts.turns import State
 from services.results import pages
 from services.results.api_pages import DEFAULT_LIMIT, After, Limit, Page, page_of, start_of
 from services.results.queries import QUERIES
-from services.runtime.api import PROBLEM_RESPONSES, caller
+from services.runtime.api import caller, problem_responses
 from services.runtime.database import Pool
+from services.runtime.problem_descriptions import COMMON
 
 
 class DeadLetterShown(BaseModel):
@@ -63,12 +64,12 @@ def dead_letters_router(pool: Pool) -> APIRouter:
         prefix="/v1/dead-letters",
         tags=["dead letters"],
         dependencies=[Depends(caller)],
-        responses=PROBLEM_RESPONSES,
+        responses=problem_responses(*COMMON),
     )
 
     @router.get("")
     async def list_dead_letters(
-        reason: Annotated[str | None, Query(max_length=64)] = None,
+        reason: Annotated[str | None, Query(max_length=64, pattern=r"^[^\x00]*$")] = None,
         job: UUID | None = None,
         limit: Limit = DEFAULT_LIMIT,
         after: After = None,
@@ -86,7 +87,7 @@ def dead_letters_router(pool: Pool) -> APIRouter:
         )
 
     @router.get("/summary")
-    async def summary() -> DeadLetterSummary:
+    async def count_dead_letters() -> DeadLetterSummary:
         """How many there are of each reason."""
         counted = await pool.fetch(QUERIES["dead_letters_by_reason"])
         return DeadLetterSummary(

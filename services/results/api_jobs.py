@@ -19,13 +19,26 @@ from services.results.acts import Act, Actions, Done
 from services.results.api_pages import DEFAULT_LIMIT, After, Limit, Page, page_of, start_of
 from services.results.breakdown import Reason, package_outcomes
 from services.results.contacts import Contact, contact_of
+from services.results.exports import way_out
 from services.results.jobs import Hold, Job, JobDetail, job_fields
+from services.results.problem_types import ACT, UNKNOWN_JOB
 from services.results.queries import QUERIES, snapshot
-from services.runtime.api import PROBLEM_RESPONSES, Problem, caller
+from services.runtime.api import Problem, caller, problem_responses
 from services.runtime.database import Pool
+from services.runtime.problem_descriptions import COMMON
 
 _LAST = 5
-_PACKAGE_STATUS = rf"^(({'|'.join(Package)}):)?(ok|failed|exhausted)$"
+_ONE_JOB = problem_responses(UNKNOWN_JOB)
+_ACT_ON_JOB = problem_responses(UNKNOWN_JOB, *ACT)
+
+PackageStatus = Annotated[
+    str | None,
+    Query(
+        pattern=rf"^(({'|'.join(Package)}):)?(ok|failed|exhausted)$",
+        description="Only contacts with a package answered like this: "
+        "`failed`, or of one package, `caller_name:failed`.",
+    ),
+]
 
 
 class Rejected(BaseModel):
@@ -34,6 +47,7 @@ class Rejected(BaseModel):
     row: int
     column: str | None
     reason: str
+    way_out: str = Field(description="What is wrong, and what to do.")
     text: str = Field(description="What stood there, masked.")
     rejected_at: datetime
 
@@ -50,7 +64,7 @@ def jobs_router(pool: Pool, actions: Actions) -> APIRouter:
         prefix="/v1/jobs",
         tags=["jobs"],
         dependencies=[Depends(caller)],
-        responses=PROBLEM_RESPONSES,
+        responses=problem_responses(*COMMON),
     )
 
     @router.get("")
@@ -66,7 +80,7 @@ def jobs_router(pool: Pool, actions: Actions) -> APIRouter:
             lambda row: Job(**job_fields(row)),
         )
 
-    @router.get("/{job_id}")
+    @router.get("/{job_id}", responses=_ONE_JOB)
     async def get_job(
         job_id: UUID,
         breakdown: Annotated[
@@ -78,18 +92,11 @@ def jobs_router(pool: Pool, actions: Actions) -> APIRouter:
         async with snapshot(pool) as connection:
             return await _detail(connection, job_id, datetime.now(UTC), breakdown=breakdown)
 
-    @router.get("/{job_id}/results")
+    @router.get("/{job_id}/results", responses=_ONE_JOB)
     async def list_results(
         job_id: UUID,
         state: State | None = None,
-        package_status: Annotated[
-            str | None,
-            Query(
-                pattern=_PACKAGE_STATUS,
-                description="Only contacts with a package answered like this: "
-                "`failed`, or of one package, `caller_name:failed`.",
-            ),
-        ] = None,
+        package_status: PackageStatus = None,
         limit: Limit = DEFAULT_LIMIT,
         after: After = None,
     ) -> Page[Contact]:
@@ -97,7 +104,7 @@ def jobs_router(pool: Pool, actions: Actions) -> APIRouter:
         place = start_of(pages.ROWS, after)
         name, filters = results_query(state, package_status)
         async with snapshot(pool) as connection:
-            await _job(connection, job_id)
+            await job_row(connection, job_id)
             found = await connection.fetch(QUERIES[name], job_id, *place, limit + 1, *filters)
         return page_of(
             found,
@@ -107,14 +114,14 @@ def jobs_router(pool: Pool, actions: Actions) -> APIRouter:
             contact_of,
         )
 
-    @router.get("/{job_id}/rejected")
+    @router.get("/{job_id}/rejected", responses=_ONE_JOB)
     async def list_rejected(
         job_id: UUID, limit: Limit = DEFAULT_LIMIT, after: After = None
     ) -> Page[Rejected]:
         """Rows of a job that cannot be a number, in the order of the file."""
         place = start_of(pages.ROWS, after)
         async with snapshot(pool) as connection:
-            await _job(connection, job_id)
+            await job_row(connection, job_id)
             found = await connection.fetch(QUERIES["rejected_page"], job_id, *place, limit + 1)
         return page_of(
             found,
@@ -125,24 +132,25 @@ def jobs_router(pool: Pool, actions: Actions) -> APIRouter:
                 row=row["row_number"],
                 column=row["column_name"],
                 reason=row["reason"],
+                way_out=way_out(row["reason"]),
                 text=row["masked_text"],
                 rejected_at=row["rejected_at"],
             ),
         )
 
-    @router.post("/{job_id}/stop")
-    async def stop(job_id: UUID, act: Act, by: Annotated[str, Depends(caller)]) -> JobDone:
+    @router.post("/{job_id}/stop", responses=_ACT_ON_JOB)
+    async def stop_job(job_id: UUID, act: Act, by: Annotated[str, Depends(caller)]) -> JobDone:
         """Stop a job: nothing more is asked for it until it is resumed."""
         async with snapshot(pool) as connection:
-            await _job(connection, job_id)
+            await job_row(connection, job_id)
         await actions.set_hold(job_key(job_id, "person"), held=True, why=act.why, by=by)
         return JobDone(job_id=job_id, held=True, causes=["person"], by=by)
 
-    @router.post("/{job_id}/resume")
-    async def resume(job_id: UUID, act: Act, by: Annotated[str, Depends(caller)]) -> JobDone:
+    @router.post("/{job_id}/resume", responses=_ACT_ON_JOB)
+    async def resume_job(job_id: UUID, act: Act, by: Annotated[str, Depends(caller)]) -> JobDone:
         """Let a job go on: clears every cause of its own; what holds its account stays."""
         async with snapshot(pool) as connection:
-            await _job(connection, job_id)
+            await job_row(connection, job_id)
         # All of them: a hold of a moment ago may not have been read back from Kafka yet.
         for cause in JOB_CAUSES:
             await actions.set_hold(job_key(job_id, cause), held=False, why=act.why, by=by)
@@ -162,14 +170,18 @@ def results_query(state: State | None, package_status: str | None) -> tuple[str,
     return f"results_page_by_{'answer' if status == 'ok' else 'failure'}", [states, path]
 
 
-async def _job(connection: PoolConnectionProxy, job_id: UUID) -> asyncpg.Record:
-    row = await connection.fetchrow(QUERIES["job"], job_id)
+async def job_row(
+    connection: PoolConnectionProxy | Pool, job_id: UUID, query: str = "job"
+) -> asyncpg.Record:
+    """A job's row, by the query of this name.
+
+    Raises:
+        Problem: 404; there is no such job.
+    """
+    row = await connection.fetchrow(QUERIES[query], job_id)
     if row is None:
         raise Problem(
-            404,
-            "unknown-job",
-            "There is no such job",
-            f"No job has the id {job_id}; GET /v1/jobs lists those there are.",
+            UNKNOWN_JOB, f"No job has the id {job_id}; GET /v1/jobs lists those there are."
         )
     return row
 
@@ -177,7 +189,7 @@ async def _job(connection: PoolConnectionProxy, job_id: UUID) -> asyncpg.Record:
 async def _detail(
     connection: PoolConnectionProxy, job_id: UUID, now: datetime, *, breakdown: bool
 ) -> JobDetail:
-    row = await _job(connection, job_id)
+    row = await job_row(connection, job_id)
     fields = job_fields(row)
     ended = await connection.fetchval(QUERIES["job_ended_since"], job_id, now - pages.RATE_WINDOW)
     rate = pages.rate_per_second(ended, now - row["created_at"])

@@ -15,13 +15,18 @@ from services.contracts.messages import AccountName
 from services.contracts.packages import Answer, Package
 from services.results.contacts import Contact, PackageAnswer, contact_of, package_answer
 from services.results.queries import QUERIES, snapshot
-from services.runtime.api import PROBLEM_RESPONSES, caller
+from services.runtime.api import caller, problem_responses
 from services.runtime.database import Pool
+from services.runtime.problem_descriptions import COMMON
+from services.runtime.problem_types import UNREADABLE
 
 #: Most requests that a search shows.
 MAX_REQUESTS = 50
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _DASHES = dict.fromkeys(map(ord, "-\u2010\u2011\u2012\u2013\u2014\u2212"))
+#: What `e164` takes, for those who read the description.
+_BETWEEN = r"[\s\u2010-\u2014\u2212-]*"
+_WRITTEN = rf"^{_BETWEEN}\+{_BETWEEN}[1-9](?:{_BETWEEN}[0-9]){{6,14}}{_BETWEEN}$"
 
 
 def e164(text: str) -> str:
@@ -32,7 +37,7 @@ def e164(text: str) -> str:
     """
     number = "".join(text.split()).translate(_DASHES)
     if not _E164.fullmatch(number):
-        raise ValueError("write the number as +, country code and number, such as +1 415-555-0100")
+        raise ValueError("write the number as +, the country's calling code and the number")
     return number
 
 
@@ -40,7 +45,8 @@ class NumberSearch(BaseModel):
     """What to search for."""
 
     phone: Annotated[str, Field(max_length=64), AfterValidator(e164)] = Field(
-        description="E.164; spaces and dashes do not matter."
+        description="E.164; spaces and dashes do not matter.",
+        json_schema_extra={"pattern": _WRITTEN, "examples": ["+1 415-555-0100"]},
     )
     account: AccountName | None = Field(default=None, description="Only of this account.")
 
@@ -68,11 +74,11 @@ def numbers_router(pool: Pool) -> APIRouter:
         prefix="/v1/numbers",
         tags=["numbers"],
         dependencies=[Depends(caller)],
-        responses=PROBLEM_RESPONSES,
+        responses=problem_responses(UNREADABLE, *COMMON),
     )
 
     @router.post("/search")
-    async def search(wanted: NumberSearch) -> NumberFound:
+    async def search_number(wanted: NumberSearch) -> NumberFound:
         """The newest answers for a number, and the contacts that asked for it."""
         async with snapshot(pool) as connection:
             answers = await connection.fetch(

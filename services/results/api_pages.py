@@ -10,7 +10,8 @@ from fastapi import Query
 from pydantic import BaseModel, Field
 
 from services.results.pages import Cursor, CursorError
-from services.runtime.api import Problem
+from services.runtime.problem_types import INVALID_REQUEST
+from services.runtime.problems import Problem
 
 T = TypeVar("T")
 P = TypeVar("P", bound=tuple[Any, ...])
@@ -43,9 +44,7 @@ def start_of(cursor: Cursor[P], after: str | None) -> P:
         return cursor.read(after)
     except CursorError as error:
         raise Problem(
-            422,
-            "invalid-request",
-            "The request is not valid",
+            INVALID_REQUEST,
             f"query.after: {error}",
             errors=[{"field": "query.after", "message": str(error)}],
         ) from None

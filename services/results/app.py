@@ -23,8 +23,9 @@ from services.runtime.control_topic import ControlTopic
 from services.runtime.database import open_pool
 from services.runtime.health import Readiness
 from services.runtime.http import listening_host, serve_http
-from services.runtime.kafka import Publisher, make_consumer, wait_for_kafka
-from services.runtime.kafka_topics import check_topics
+from services.runtime.kafka import Publisher, make_consumer
+from services.runtime.kafka_rights import check_kafka
+from services.runtime.kafka_watch import wait_for_kafka
 from services.runtime.metrics import TOPIC_RETENTION, registry_for
 from services.runtime.program import Stop, run_program
 from services.runtime.standing import show_standing
@@ -47,7 +48,9 @@ async def serve(settings: ResultsSettings, stop: Stop) -> None:
     async with AsyncExitStack() as stack:
         http = serve_http(api, host, settings.http_port, settings.drain_limit.total_seconds())
         await stack.enter_async_context(http)
-        partitions = await wait_for_kafka(lambda: check_topics(settings), readiness, stop)
+        partitions = await wait_for_kafka(
+            settings, lambda: check_kafka(settings, "results"), readiness, stop
+        )
         TOPIC_RETENTION.set(settings.kafka_retention.total_seconds())
         pool = await open_pool(settings, "results", readiness, stop)
         stack.push_async_callback(pool.close)
@@ -66,7 +69,7 @@ async def serve(settings: ResultsSettings, stop: Stop) -> None:
         control_consumer = make_consumer(settings)
         stack.push_async_callback(control_consumer.stop)
         for client in (publisher, consumer, control_consumer):
-            await wait_for_kafka(client.start, readiness, stop)
+            await wait_for_kafka(settings, client.start, readiness, stop)
 
         holds = Holds(pool)
 

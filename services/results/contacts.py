@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from services.contracts.packages import Answer, Billed, Package
 from services.contracts.turns import State
+from services.results.request_table import read_extra
 
 
 class PackageAnswer(BaseModel):
@@ -38,8 +39,13 @@ class Contact(BaseModel):
     job_id: UUID
     reference: str | None = Field(description="The client's own name for the contact.")
     row: int | None = Field(description="Row of the file, the header being row 1.")
+    column: str | None = Field(description="Heading of the column of the number.")
     phone: str = Field(description="E.164.")
     country: str | None = Field(description="ISO 3166 region of the number, if it has one.")
+    extra: dict[str, str] = Field(
+        description="Columns of the file that were asked to be kept, by heading; or what came "
+        "as `extra` on contacts.inbound."
+    )
     account: str
     state: State
     packages: list[PackageAnswer]
@@ -62,8 +68,10 @@ def contact_of(row: asyncpg.Record) -> Contact:
         job_id=row["job_id"],
         reference=row["reference"],
         row=row["row_number"],
+        column=row["column_name"],
         phone=row["phone"],
         country=row["country"],
+        extra=read_extra(row["extra"]),
         account=row["account"],
         state=row["state"],
         packages=[package_answer(package, answers.get(package)) for package in dict.fromkeys(asked)]

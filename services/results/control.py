@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from datetime import datetime
 
 from services.contracts.control import ACCOUNT_CAUSES, account_key, account_of
 from services.contracts.messages import ControlState
@@ -53,7 +54,7 @@ class Holds:
         async with self._writing:
             while self._unwritten:
                 states = dict(self._unwritten)
-                values = [(s.key, s.held, s.why, s.by, s.at) for _, s in sorted(states.items())]
+                values = [_row(state) for _, state in sorted(states.items())]
                 try:
                     await self._pool.execute(_KEEP, *columns(values))
                 except UNAVAILABLE as error:
@@ -63,6 +64,12 @@ class Holds:
                 for key, state in states.items():
                     if self._unwritten[key] is state:
                         del self._unwritten[key]
+
+
+def _row(state: ControlState) -> tuple[str, bool, str, str, datetime]:
+    # PostgreSQL keeps no NUL; a record that has one must not keep the others back.
+    why, by = (text.replace("\0", "\ufffd") for text in (state.why, state.by))
+    return state.key, state.held, why, by, state.at
 
 
 class Actions:

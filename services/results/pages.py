@@ -6,11 +6,11 @@ import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, AwareDatetime, Field, TypeAdapter, ValidationError
 
 from services.contracts.turns import UNFINISHED, State
 
@@ -19,6 +19,20 @@ P = TypeVar("P", bound=tuple[Any, ...])
 #: Over which the rate is taken.
 RATE_WINDOW = timedelta(minutes=1)
 
+
+def _utc(at: datetime) -> datetime:
+    """The same in UTC, as PostgreSQL wants it.
+
+    Raises:
+        ValueError: It is before the first year there, or after the last.
+    """
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("no time that there is") from None
+
+
+_Time = Annotated[AwareDatetime, AfterValidator(_utc)]
 _BigInt = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 _Text = Annotated[str, Field(max_length=249, pattern=r"^[^\x00]*$")]
 
@@ -57,12 +71,10 @@ _NEWEST = datetime.fromisoformat("9999-12-31T00:00:00Z")
 #: Rows of a file, in its order: row and id.
 ROWS: Cursor[tuple[int, UUID]] = Cursor(tuple[_BigInt, UUID], (-1, UUID(int=0)))
 #: Jobs, newest first: creation and id.
-JOBS: Cursor[tuple[datetime, UUID]] = Cursor(
-    tuple[AwareDatetime, UUID], (_NEWEST, UUID(int=2**128 - 1))
-)
+JOBS: Cursor[tuple[datetime, UUID]] = Cursor(tuple[_Time, UUID], (_NEWEST, UUID(int=2**128 - 1)))
 #: Dead letters, newest first: when recorded, and where they stand on Kafka.
 DEAD_LETTERS: Cursor[tuple[datetime, str, int, int]] = Cursor(
-    tuple[AwareDatetime, _Text, Annotated[int, Field(ge=0, lt=2**31)], _BigInt],
+    tuple[_Time, _Text, Annotated[int, Field(ge=0, lt=2**31)], _BigInt],
     (_NEWEST, "", 0, 0),
 )
 

@@ -25,6 +25,10 @@ CROSS JOIN LATERAL (
 ) c
 WHERE j.job_id = $1
 
+-- name: job_file
+-- What is known of the file that a job came in. $1: the job.
+SELECT state, options, headings FROM jobs WHERE job_id = $1
+
 -- name: job_ended_since
 -- How many of a job's contacts ended since then. $1: the job; $2: since.
 SELECT count(*)
@@ -112,6 +116,14 @@ LIMIT $4
 -- name: rejected_page
 -- Rows of a job that cannot be a number. $1: the job; $2, $3: after this row and id; $4: how many.
 SELECT rejection_id, row_number, column_name, reason, masked_text, rejected_at
+FROM rejected
+WHERE job_id = $1 AND (row_number, rejection_id) > ($2, $3)
+ORDER BY row_number, rejection_id
+LIMIT $4
+
+-- name: rejected_cells_page
+-- The same, with the rows themselves, not masked.
+SELECT rejection_id, row_number, column_name, reason, cells, cut
 FROM rejected
 WHERE job_id = $1 AND (row_number, rejection_id) > ($2, $3)
 ORDER BY row_number, rejection_id

@@ -46,7 +46,7 @@ _FRESH_FOR: TypeAdapter[dict[Package, float]] = TypeAdapter(dict[Package, float]
 _COLUMNS = """request_id, job_id, source, account, phone, country, packages, reference, row_number,
        column_name, accepted_at, fresh_for::text AS fresh_for, state, generation, turn, attempts,
        failing_since, last_error, causes, kept, answers::text AS answers, due_at, parked_at,
-       ended_at"""
+       ended_at, extra"""
 
 # What another process has locked is being changed: the next sweep sees what became of it.
 _PARKED = f"""
@@ -261,6 +261,7 @@ def request_of(record: asyncpg.Record, progress: Progress) -> LookupRequest:
         column=record["column_name"],
         accepted_at=record["accepted_at"],
         fresh_for=_FRESH_FOR.validate_json(record["fresh_for"]),
+        extra=table.read_extra(record["extra"]),
         generation=progress.row.generation,
         turn=progress.row.turn,
         attempts=progress.attempts,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -28,17 +29,19 @@ FOR UPDATE"""
 _INSERT = """
 INSERT INTO requests (request_id, job_id, source, account, phone, country, packages, reference,
     row_number, column_name, accepted_at, fresh_for, state, generation, turn, attempts,
-    failing_since, last_error, causes, kept, answers, due_at, parked_at, ended_at)
+    failing_since, last_error, causes, kept, answers, due_at, parked_at, ended_at, extra)
 SELECT request_id, job_id, source, account, phone, country, packages::text[], reference,
     row_number, column_name, accepted_at, fresh_for::jsonb, state, generation, turn, attempts,
-    failing_since, last_error, causes::text[], kept, answers::jsonb, due_at, parked_at, ended_at
+    failing_since, last_error, causes::text[], kept, answers::jsonb, due_at, parked_at, ended_at,
+    extra::json
 FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
         $8::text[], $9::bigint[], $10::text[], $11::timestamptz[], $12::text[], $13::text[],
         $14::int[], $15::int[], $16::int[], $17::timestamptz[], $18::text[], $19::text[],
-        $20::text[], $21::text[], $22::timestamptz[], $23::timestamptz[], $24::timestamptz[])
+        $20::text[], $21::text[], $22::timestamptz[], $23::timestamptz[], $24::timestamptz[],
+        $25::text[])
     AS new (request_id, job_id, source, account, phone, country, packages, reference,
         row_number, column_name, accepted_at, fresh_for, state, generation, turn, attempts,
-        failing_since, last_error, causes, kept, answers, due_at, parked_at, ended_at)
+        failing_since, last_error, causes, kept, answers, due_at, parked_at, ended_at, extra)
 ON CONFLICT (request_id) DO NOTHING
 RETURNING request_id"""
 
@@ -94,6 +97,11 @@ def read_answers(text: str) -> Answers:
     return _ANSWERS.validate_json(text) if text != "{}" else {}
 
 
+def read_extra(text: str | None) -> dict[str, str]:
+    """A row's texts of the client's own, from their JSON, in their order."""
+    return {} if text is None else json.loads(text)
+
+
 async def lock(connection: Connection, request_ids: Collection[UUID]) -> dict[UUID, Progress]:
     """Those of the requests that are there, locked until the transaction ends."""
     found = await connection.fetch(_LOCK, list(request_ids))
@@ -119,6 +127,7 @@ async def insert(connection: Connection, new: Mapping[UUID, tuple[Contact, Progr
             contact.accepted_at,
             contact.model_dump_json(include={"fresh_for"})[len('{"fresh_for":') : -1],
             *_changing(progress),
+            json.dumps(contact.extra, ensure_ascii=False) if contact.extra else None,
         )
         for request_id, (contact, progress) in sorted(new.items())
     ]

@@ -71,10 +71,13 @@ RETURNING looked_up_at"""
 
 _ADD_REJECTED = """
 INSERT INTO rejected (rejection_id, job_id, row_number, column_name, reason, masked_text,
-    rejected_at)
-SELECT *
+    rejected_at, cells, cut)
+SELECT rejection_id, job_id, row_number, column_name, reason, masked_text, rejected_at,
+    cells::text[], cut
 FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[],
-    $7::timestamptz[])
+    $7::timestamptz[], $8::text[], $9::boolean[])
+    AS new (rejection_id, job_id, row_number, column_name, reason, masked_text, rejected_at,
+        cells, cut)
 ON CONFLICT (rejection_id) DO NOTHING
 RETURNING job_id"""
 
@@ -226,7 +229,17 @@ async def _add_rejected(connection: table.Connection, taken: Sequence[Taken]) ->
     if not found:
         return []
     values = [
-        (r.rejection_id, r.job_id, r.row, r.column, r.reason, r.text, r.rejected_at)
+        (
+            r.rejection_id,
+            r.job_id,
+            r.row,
+            r.column,
+            r.reason,
+            r.text,
+            r.rejected_at,
+            None if r.cells is None else table.array_text(r.cells),
+            r.cut,
+        )
         for _, r in sorted(found.items())
     ]
     added = await connection.fetch(_ADD_REJECTED, *table.columns(values))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import FastAPI, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -19,21 +19,24 @@ from services.runtime.health import Readiness, health_router
 from services.runtime.logs import get_logger
 from services.runtime.metric_table import Service
 from services.runtime.metrics import INGEST_HTTP_DURATION, RESULTS_HTTP_DURATION
-from services.runtime.problems import (
-    PROBLEM_RESPONSES,
-    Problem,
-    handle_problems,
-    internal_problem,
-)
+from services.runtime.problem_descriptions import problem_responses, share_problems
+from services.runtime.problem_types import UNAUTHORIZED
+from services.runtime.problems import Problem, handle_problems, internal_problem
 from services.runtime.tokens import Tokens
 
-__all__ = ["PROBLEM_RESPONSES", "Problem", "Tokens", "caller", "make_api"]
+__all__ = ["Problem", "Tokens", "caller", "make_api", "problem_responses"]
 
 log = get_logger(__name__)
 
 #: What needs no token: probes, and Prometheus.
 OPEN_PATHS = frozenset({"/livez", "/readyz", "/version", "/metrics"})
 REQUEST_ID_HEADER = "X-Request-ID"
+#: Of the description: within it what `docs/contracts.md` promises holds. Routes say it as `/v1`.
+API_VERSION = "1"
+_DESCRIPTION = (
+    "Errors are problem details (RFC 9457), of types that do not change. Every answer carries "
+    "the request's id in `X-Request-ID`: the caller's own, if it sent a sane one in that header."
+)
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _DURATIONS: dict[Service, Histogram] = {
@@ -59,11 +62,33 @@ def make_api(
     title: str,
 ) -> FastAPI:
     """An application with the health routes, in which everything else needs a token."""
-    app = FastAPI(title=title, docs_url="/docs", redoc_url=None, openapi_url="/openapi.json")
+    app = _Api(
+        title=title,
+        version=API_VERSION,
+        description=_DESCRIPTION,
+        license_info={"name": "Apache 2.0", "identifier": "Apache-2.0"},
+        docs_url="/docs",
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        # One address for one thing: a redirect would be an answer that no description has.
+        redirect_slashes=False,
+        # Clients are made with these names.
+        generate_unique_id_function=lambda route: route.name,
+    )
     app.include_router(health_router(service, readiness, registry))
     handle_problems(app, readiness)
     app.add_middleware(_Edge, tokens=tokens, duration=_DURATIONS.get(service))
     return app
+
+
+class _Api(FastAPI):
+    """Describes problems once, for all routes that answer with them."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The application's description in OpenAPI, made at its first use."""
+        if self.openapi_schema is None:
+            share_problems(super().openapi())
+        return super().openapi()
 
 
 class _Edge:
@@ -149,9 +174,7 @@ def _route(scope: Scope) -> str:
 def _unauthorized(*, given: bool) -> Problem:
     challenge = 'Bearer realm="bulk-lookup"' + (', error="invalid_token"' if given else "")
     return Problem(
-        401,
-        "unauthorized",
-        "A token is needed",
+        UNAUTHORIZED,
         "The token is not known; see API_TOKENS."
         if given
         else "Send the header `Authorization: Bearer TOKEN`; see API_TOKENS.",

@@ -54,7 +54,10 @@ async def open_pool(
         SettingsError: DATABASE_URL is not one, or a password is refused.
         asyncio.CancelledError: A stop was asked for while waiting.
     """
-    url = read_secret(settings.database_url, settings.database_url_file)
+    try:
+        url = read_secret(settings.database_url, settings.database_url_file)
+    except SettingsError as error:
+        raise SettingsError(f"DATABASE_URL_FILE={error}") from None
     while True:
         try:
             pool = await _connect(url, settings.database_pool_size, program)

@@ -8,13 +8,21 @@ from importlib.metadata import version
 from typing import Literal
 
 from fastapi import APIRouter, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from pydantic import BaseModel, Field
 
 from services.runtime.measured import Sample
 from services.runtime.metrics import BUILD_INFO, UNMET_CONDITIONS
 
 Condition = Literal["kafka", "postgresql", "control", "partitions", "assignment"]
+
+
+class Ready(BaseModel):
+    """Whether a program can do its work."""
+
+    status: Literal["ok", "waiting"]
+    missing: dict[str, str] = Field(description="What it waits for, and why that is not there.")
 
 
 class Readiness:
@@ -63,21 +71,19 @@ def health_router(service: str, readiness: Readiness, registry: CollectorRegistr
         """Whether the process answers at all."""
         return {"status": "ok"}
 
-    @router.get("/readyz")
-    async def readyz() -> JSONResponse:
+    @router.get("/readyz", responses={503: {"model": Ready, "description": "It cannot."}})
+    async def readyz(response: Response) -> Ready:
         """Whether the program can do its work now; if not, what it waits for."""
         missing = readiness.missing
-        return JSONResponse(
-            {"status": "waiting" if missing else "ok", "missing": missing},
-            status_code=503 if missing else 200,
-        )
+        response.status_code = 503 if missing else 200
+        return Ready(status="waiting" if missing else "ok", missing=missing)
 
     @router.get("/version")
     async def get_version() -> dict[str, str]:
         """Which release of which service this is."""
         return {"service": service, "version": release, "revision": revision}
 
-    @router.get("/metrics")
+    @router.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:
         """Everything the service measures, for Prometheus."""
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

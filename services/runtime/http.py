@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from services.runtime.logs import get_logger
+from services.runtime.problem_types import UNREADABLE
+from services.runtime.problems import Problem
 from services.runtime.program import FaultError
 
 log = get_logger(__name__)
 LOOPBACK = "127.0.0.1"
+#: Connections that wait to be taken; uvicorn's own number.
+_BACKLOG = 2048
 
 
 class PortTakenError(FaultError):
@@ -30,6 +36,24 @@ class _Server(uvicorn.Server):
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve without capturing signals."""
         await self._serve(sockets)
+
+
+class _Protocol(HttpToolsProtocol):
+    """Answers also what is no HTTP with a problem."""
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what cannot be parsed; what it was stands nowhere."""
+        request_id = str(uuid.uuid4())
+        log.info("what came is no http", reason=msg, http_request_id=request_id)
+        answer = Problem(UNREADABLE, f"{msg} {UNREADABLE.way_out}").response(request_id)
+        headers = [
+            *answer.raw_headers,
+            (b"x-request-id", request_id.encode()),
+            (b"connection", b"close"),
+        ]
+        head = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
+        self.transport.write(b"HTTP/1.1 400 Bad Request\r\n" + head + b"\r\n" + bytes(answer.body))
+        self.transport.close()
 
 
 def listening_host(wanted: str | None, *, has_tokens: bool) -> str:
@@ -59,6 +83,8 @@ async def serve_http(app: FastAPI, host: str, port: int, grace: float) -> AsyncI
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        # From here on nobody is turned away, though the server begins a moment later.
+        listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
         raise PortTakenError(
@@ -66,6 +92,8 @@ async def serve_http(app: FastAPI, host: str, port: int, grace: float) -> AsyncI
         ) from error
     config = uvicorn.Config(
         app,
+        http=_Protocol,
+        ws="none",
         log_config=None,
         access_log=False,
         lifespan="off",

@@ -7,11 +7,10 @@ and gives a batch up after 40 seconds.
 from __future__ import annotations
 
 import asyncio
-import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
@@ -20,14 +19,14 @@ from aiokafka.partitioner import murmur2
 from aiokafka.structs import RecordMetadata
 from prometheus_client import Counter, Histogram
 
-from services.runtime.health import Readiness
+from services.runtime.kafka_reach import say_trouble
+from services.runtime.kafka_security import security_options
 from services.runtime.logs import get_logger
 from services.runtime.metrics import PRODUCE_DURATION, PRODUCE_RECORDS
-from services.runtime.program import FaultError, Stop
-from services.runtime.settings import ProgramSettings, read_secret
+from services.runtime.program import FaultError
+from services.runtime.settings import ProgramSettings
 
 log = get_logger(__name__)
-T = TypeVar("T")
 
 Headers = list[tuple[str, bytes]]
 #: One record may be this large, keys, headers and all: the broker's own default limit.
@@ -48,6 +47,25 @@ class Outgoing:
     headers: Headers = field(default_factory=list, repr=False)
 
 
+@dataclass(slots=True)
+class _Batch:
+    """Records of one partition that are sent together."""
+
+    topic: str
+    partition: int
+    builder: Any
+    records: list[Outgoing] = field(default_factory=list)
+
+    def add(self, record: Outgoing) -> bool:
+        """Add a record, if there is room: for the first there always is."""
+        added = self.builder.append(
+            timestamp=None, key=record.key, value=record.value, headers=record.headers
+        )
+        if added is not None:
+            self.records.append(record)
+        return added is not None
+
+
 class ProduceError(FaultError):
     """Kafka finally refused a record: its rights, the topic or the record are wrong."""
 
@@ -58,28 +76,16 @@ def partition_of(key: bytes, partitions: int) -> int:
 
 
 def client_options(settings: ProgramSettings) -> dict[str, Any]:
-    """What every Kafka client needs to connect."""
-    options: dict[str, Any] = {
+    """What every Kafka client needs to connect.
+
+    Raises:
+        SettingsError: A file of the KAFKA_ settings is not what it should be.
+    """
+    return {
         "bootstrap_servers": settings.kafka_bootstrap_servers,
-        "security_protocol": settings.kafka_security_protocol,
         "client_id": "bulk-lookup",
+        **security_options(settings),
     }
-    if settings.kafka_security_protocol.startswith("SASL"):
-        options |= {
-            "sasl_mechanism": settings.kafka_sasl_mechanism,
-            "sasl_plain_username": settings.kafka_sasl_username,
-            "sasl_plain_password": read_secret(
-                settings.kafka_sasl_password, settings.kafka_sasl_password_file
-            ),
-        }
-    if settings.kafka_security_protocol.endswith("SSL"):
-        context = ssl.create_default_context(cafile=settings.kafka_ssl_ca_file)
-        if settings.kafka_ssl_certificate_file is not None:
-            context.load_cert_chain(
-                settings.kafka_ssl_certificate_file, settings.kafka_ssl_key_file
-            )
-        options["ssl_context"] = context
-    return options
 
 
 def make_consumer(settings: ProgramSettings, *topics: str, **options: Any) -> AIOKafkaConsumer:
@@ -94,24 +100,6 @@ def make_consumer(settings: ProgramSettings, *topics: str, **options: Any) -> AI
 def make_admin(settings: ProgramSettings) -> AIOKafkaAdminClient:
     """A client that makes and describes topics."""
     return AIOKafkaAdminClient(**client_options(settings))
-
-
-async def wait_for_kafka(start: Callable[[], Awaitable[T]], readiness: Readiness, stop: Stop) -> T:
-    """Call `start()` until Kafka answers; `readiness` loses and regains `kafka`.
-
-    Raises:
-        asyncio.CancelledError: A stop was asked for while waiting.
-    """
-    while True:
-        try:
-            result = await start()
-        except (KafkaError, OSError) as error:
-            readiness.unmet("kafka", type(error).__name__)
-            log.warning("waiting for kafka", reason=str(error) or type(error).__name__)
-            await stop.pause(_RETRY_AFTER)
-        else:
-            readiness.met("kafka")
-            return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +119,12 @@ def _measures(topic: str) -> _Measures:
     return _Measures(ok, again, refused, PRODUCE_DURATION.labels(topic))
 
 
+def _refused(topic: str, error: KafkaError) -> ProduceError:
+    return ProduceError(
+        f"Kafka refuses a record for {topic}: {error}; check the topic and this program's rights"
+    )
+
+
 class Publisher:
     """Produces records and returns only when every in-sync replica has them.
 
@@ -139,6 +133,7 @@ class Publisher:
     """
 
     def __init__(self, settings: ProgramSettings) -> None:
+        self._settings = settings
         self._producer = AIOKafkaProducer(
             **client_options(settings),
             acks="all",
@@ -184,10 +179,7 @@ class Publisher:
                 # The library calls its own buffer, full while Kafka is away, not retriable.
                 if not error.retriable and not isinstance(error, KafkaTimeoutError):
                     measures.refused.inc()
-                    raise ProduceError(
-                        f"Kafka refuses a record for {topic}: {error}; check the topic and "
-                        "this program's rights"
-                    ) from error
+                    raise _refused(topic, error) from error
                 measures.again.inc()
                 log.warning("produce failed, trying again", topic=topic, reason=str(error))
                 await asyncio.sleep(_RETRY_AFTER)
@@ -205,33 +197,23 @@ class Publisher:
             ProduceError: Kafka refuses one of them for good.
         """
         started = asyncio.get_running_loop().time()
-        sent: list[asyncio.Future[Any]] = []
+        batches: list[_Batch] = []
         failed: list[Outgoing] = []
-        for record in records:
-            try:
-                sent.append(
-                    await self._producer.send(
-                        record.topic,
-                        record.value,
-                        key=record.key,
-                        partition=record.partition,
-                        headers=record.headers,
-                    )
-                )
-            except KafkaError as error:
-                sent.append(asyncio.get_running_loop().create_future())
-                sent[-1].set_exception(error)
-        for record, outcome in zip(
-            records, await asyncio.gather(*sent, return_exceptions=True), strict=True
-        ):
+        try:
+            batches = await self._in_batches(records)
+        except KafkaError:
+            # Nobody says how many partitions there are; nothing was sent yet.
+            failed += records
+        outcomes = await asyncio.gather(*map(self._deliver, batches), return_exceptions=True)
+        for batch, outcome in zip(batches, outcomes, strict=True):
             if isinstance(outcome, KafkaError):
-                failed.append(record)
+                failed += batch.records
             elif isinstance(outcome, BaseException):
                 raise outcome
             else:
-                _measures(record.topic).ok.inc()
+                _measures(batch.topic).ok.inc(len(batch.records))
         elapsed = asyncio.get_running_loop().time() - started
-        for topic in {record.topic for record in records}:
+        for topic in {batch.topic for batch in batches}:
             _measures(topic).duration.observe(elapsed)
         # `publish` knows which failures pass, and waits for those.
         await asyncio.gather(
@@ -247,10 +229,49 @@ class Publisher:
             )
         )
 
-    async def answers(self, within: float) -> bool:
-        """Whether Kafka answers now, within so many seconds."""
+    async def _in_batches(self, records: Sequence[Outgoing]) -> list[_Batch]:
+        """Put records into batches, each of one partition: a future for each costs most of a send."""
+        full: list[_Batch] = []
+        open_ones: dict[tuple[str, int], _Batch] = {}
+        partitions: dict[str, int] = {}
+        for record in records:
+            topic, partition = record.topic, record.partition
+            if partition is None:
+                if topic not in partitions:
+                    partitions[topic] = await self._partitions_of(topic)
+                partition = partition_of(record.key or b"", partitions[topic])
+            batch = open_ones.get((topic, partition))
+            if batch is None or not batch.add(record):
+                if batch is not None:
+                    full.append(batch)
+                batch = _Batch(topic, partition, self._producer.create_batch())
+                batch.add(record)
+                open_ones[topic, partition] = batch
+        return [*full, *open_ones.values()]
+
+    async def _partitions_of(self, topic: str) -> int:
+        """The number of a topic's partitions, asked until Kafka tells."""
+        while True:
+            try:
+                return len(await self._producer.partitions_for(topic))
+            except KafkaError as error:
+                if not error.retriable:
+                    raise _refused(topic, error) from error
+                log.warning("partitions not told, asking again", topic=topic, reason=str(error))
+                await asyncio.sleep(_RETRY_AFTER)
+
+    async def _deliver(self, batch: _Batch) -> None:
+        await (
+            await self._producer.send_batch(batch.builder, batch.topic, partition=batch.partition)
+        )
+
+    async def trouble(self, within: float) -> str | None:
+        """Why Kafka does not answer within so many seconds, said for people; None if it does."""
         try:
             async with asyncio.timeout(within):
-                return bool(await self._producer.client.force_metadata_update())
+                if await self._producer.client.force_metadata_update():
+                    return None
+                # Also a refusal is only said: what is refused now may be just being replaced.
+                return await say_trouble(self._settings)
         except TimeoutError:
-            return False
+            return f"no answer within {within:.0f} s"

@@ -5,7 +5,13 @@ from __future__ import annotations
 import asyncio
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    NoError,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    for_code,
+)
 
 from services.contracts.topics import Topic, Topics
 from services.runtime.kafka import make_admin
@@ -34,38 +40,42 @@ async def check_topics(settings: ProgramSettings) -> int:
     admin = make_admin(settings)
     await admin.start()
     try:
-        found = await partitions_on_kafka(admin, settings.topics)
-        missing = [topic for topic in settings.topics.all if topic.name not in found]
+        found, hidden = await _partitions(admin, settings.topics)
+        missing = [
+            topic for topic in settings.topics.all if topic.name not in found.keys() | hidden
+        ]
         if missing:
             await _make(admin, settings, missing, found)
             # A broker that has just started, or is one of many, may tell a moment later.
             for _ in range(_LOOKS):
-                found = await partitions_on_kafka(admin, settings.topics)
-                if not settings.kafka_create_topics or len(found) == len(settings.topics.all):
+                found, hidden = await _partitions(admin, settings.topics)
+                seen = len(found) + len(hidden)
+                if not settings.kafka_create_topics or seen == len(settings.topics.all):
                     break
                 await asyncio.sleep(_LOOK_AGAIN_AFTER)
     finally:
         await admin.close()
-    return judge(settings.topics, found)
+    return judge(settings.topics, found, hidden)
 
 
-def judge(topics: Topics, found: dict[str, int]) -> int:
+def judge(topics: Topics, found: dict[str, int], hidden: frozenset[str] = frozenset()) -> int:
     """The number of partitions that all aligned topics share.
 
     Args:
         topics: The table.
         found: Partitions on the broker, by topic.
+        hidden: Topics that we may not see: others' own, whatever they are like.
 
     Raises:
         TopicsError: A topic is missing, or the aligned ones do not all have one number.
     """
-    absent = [topic.name for topic in topics.all if topic.name not in found]
+    absent = [topic.name for topic in topics.all if topic.name not in found.keys() | hidden]
     if absent:
         raise TopicsError(
             f"Kafka lacks the topics {', '.join(absent)}; make them as docs/reference/topics.md "
             "says, or set KAFKA_CREATE_TOPICS=true"
         )
-    aligned = {topic.name: found[topic.name] for topic in topics.all if topic.aligned}
+    aligned = {t.name: found[t.name] for t in topics.all if t.aligned and t.name in found}
     if len(set(aligned.values())) != 1:
         listed = ", ".join(f"{name} has {count}" for name, count in sorted(aligned.items()))
         raise TopicsError(
@@ -73,7 +83,7 @@ def judge(topics: Topics, found: dict[str, int]) -> int:
             f"partition of its request: {listed}; add partitions to the smaller ones with "
             "`bulk-lookup topics resize`"
         )
-    if found[topics.control.name] != 1:
+    if found.get(topics.control.name, 1) != 1:
         raise TopicsError(
             f"{topics.control.name} has {found[topics.control.name]} partitions, it must have 1: "
             "make it anew while every program is stopped"
@@ -87,13 +97,24 @@ async def partitions_on_kafka(admin: AIOKafkaAdminClient, topics: Topics) -> dic
     Raises:
         KafkaError: Kafka does not answer.
     """
-    names = [topic.name for topic in topics.all]
-    described = await admin.describe_topics(names)
-    return {
-        str(topic["topic"]): len(topic["partitions"])
-        for topic in described
-        if topic["error_code"] == 0
-    }
+    found, _ = await _partitions(admin, topics)
+    return found
+
+
+async def _partitions(
+    admin: AIOKafkaAdminClient, topics: Topics
+) -> tuple[dict[str, int], frozenset[str]]:
+    """The number of partitions of each topic that is there, and the topics we may not see."""
+    described = await admin.describe_topics([topic.name for topic in topics.all])
+    found: dict[str, int] = {}
+    hidden = set()
+    for topic in described:
+        error = for_code(topic["error_code"])
+        if error is NoError:
+            found[str(topic["topic"])] = len(topic["partitions"])
+        elif error is TopicAuthorizationFailedError:
+            hidden.add(str(topic["topic"]))
+    return found, frozenset(hidden)
 
 
 async def _make(
@@ -122,6 +143,11 @@ async def _make(
     )
     for name, code, *rest in response.topic_errors:
         error = for_code(code)
+        if error in {TopicAuthorizationFailedError, ClusterAuthorizationFailedError}:
+            raise TopicsError(
+                f"Kafka does not let this program make {name}: allow it Create on the topic, or "
+                "make the topics as docs/reference/topics.md says"
+            )
         if code and error is not TopicAlreadyExistsError:
             raise TopicsError(f"Kafka did not make {name}: {error.__name__} {rest[0] or ''}")
     log.info("made topics", topics=[topic.name for topic in missing])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -11,20 +12,26 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from services.contracts.masking import mask_text
-from services.runtime.database import UNAVAILABLE
+from services.runtime.database import UNAVAILABLE as POSTGRESQL_AWAY
 from services.runtime.health import Readiness
 from services.runtime.logs import get_logger
+from services.runtime.problem_types import (
+    INTERNAL,
+    INVALID_REQUEST,
+    METHOD_NOT_ALLOWED,
+    NOT_FOUND,
+    STARTING,
+    UNAVAILABLE,
+    UNREADABLE,
+    ProblemType,
+)
 
 log = get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
-#: Seconds after which a caller may try again when PostgreSQL is away.
+#: Seconds after which a caller may try again when a part is away.
 RETRY_AFTER = 5
-_NOT_FOUND = 404
-_TITLES = {
-    404: ("not-found", "There is nothing here"),
-    405: ("method-not-allowed", "This method is not for this address"),
-}
+_OF_FRAMEWORK = {kind.status: kind for kind in (UNREADABLE, NOT_FOUND, METHOD_NOT_ALLOWED)}
 
 
 class ProblemDocument(BaseModel):
@@ -36,50 +43,33 @@ class ProblemDocument(BaseModel):
     title: str = Field(description="The same for people.")
     status: int = Field(description="The HTTP status.")
     detail: str = Field(description="What is wrong this time, and the way out.")
-    request_id: str = Field(description="Stands in the service's log too.")
-
-
-#: For a router's `responses`: every error is a problem.
-PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: {
-        "description": text,
-        "content": {MEDIA_TYPE: {"schema": ProblemDocument.model_json_schema()}},
-    }
-    for status, text in (
-        (401, "No token, or one that is not known."),
-        (422, "Something in the request is not as it must be."),
-        (503, "A part that is needed is away; try again after `Retry-After`."),
+    request_id: str = Field(
+        description="The request's: the caller's own X-Request-ID, or one made for it. Stands "
+        "in that header of the answer and in the service's log too."
     )
-}
 
 
 class Problem(Exception):  # noqa: N818 - RFC 9457's own word
     """An answer that is not a success.
 
     Args:
-        status: HTTP status.
-        slug: Names the type: `urn:bulk-lookup:problem:SLUG`; callers rely on it.
-        title: The type in words, the same each time.
+        kind: Its type.
         detail: What is wrong this time, and the way out; digits in it are masked.
         headers: Of the answer.
-        members: More members of the document; `retry_after` (whole seconds) is also sent as
-            the header `Retry-After`.
+        members: More members of the document, those that the type names; `retry_after` (whole
+            seconds) is also sent as the header `Retry-After`.
     """
 
     def __init__(
         self,
-        status: int,
-        slug: str,
-        title: str,
+        kind: ProblemType,
         detail: str,
         *,
         headers: dict[str, str] | None = None,
         **members: Any,
     ) -> None:
-        super().__init__(f"{status} {slug}: {mask_text(detail)}")
-        self.status = status
-        self.type = f"urn:bulk-lookup:problem:{slug}"
-        self.title = title
+        super().__init__(f"{kind.status} {kind.slug}: {mask_text(detail)}")
+        self.kind = kind
         self.detail = mask_text(detail)
         self.members = members
         self.headers = dict(headers or {})
@@ -88,26 +78,27 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's own word
 
     def response(self, request_id: str) -> JSONResponse:
         """The answer to the request with this id."""
-        document = {
-            "type": self.type,
-            "title": self.title,
-            "status": self.status,
-            "detail": self.detail,
-            "request_id": request_id,
-            **self.members,
-        }
+        document = document_of(self.kind, self.detail, request_id) | self.members
         return JSONResponse(
-            document, status_code=self.status, headers=self.headers, media_type=MEDIA_TYPE
+            document, status_code=self.kind.status, headers=self.headers, media_type=MEDIA_TYPE
         )
+
+
+def document_of(kind: ProblemType, detail: str, request_id: str) -> dict[str, Any]:
+    """A problem's members, without those of its type."""
+    return {
+        "type": kind.uri,
+        "title": kind.title,
+        "status": kind.status,
+        "detail": detail,
+        "request_id": request_id,
+    }
 
 
 def internal_problem() -> Problem:
     """Our own code failed; what it said stands in the log alone."""
     return Problem(
-        500,
-        "internal",
-        "The service failed on this request",
-        "This is a fault of the service; its log has more under this request's id.",
+        INTERNAL, "This is a fault of the service; its log has more under this request's id."
     )
 
 
@@ -121,7 +112,7 @@ def handle_problems(app: FastAPI, readiness: Readiness) -> None:
     app.add_exception_handler(Problem, _answer)
     app.add_exception_handler(HTTPException, _answer_framework)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
-    for kind in UNAVAILABLE:
+    for kind in POSTGRESQL_AWAY:
         app.add_exception_handler(kind, _answer_unavailable)
 
 
@@ -138,18 +129,17 @@ async def _answer(request: Request, error: Exception) -> JSONResponse:
 async def _answer_framework(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, HTTPException):
         raise error
+    kind = _OF_FRAMEWORK.get(error.status_code)
     missing = request.app.state.readiness.missing
-    if error.status_code == _NOT_FOUND and missing:
+    if kind is NOT_FOUND and missing:
         waits = ", ".join(f"{name} ({why})" for name, why in missing.items())
         detail = f"The service is starting and waits for {waits}. Try again soon."
-        return _respond(
-            request, Problem(503, "starting", "Not ready yet", detail, retry_after=RETRY_AFTER)
-        )
-    slug, title = _TITLES.get(error.status_code, ("http", "The request cannot be served"))
+        return _respond(request, Problem(STARTING, detail, retry_after=RETRY_AFTER))
+    if kind is None:
+        # The framework has no other today; one that it learns is told as what it is.
+        kind = replace(UNREADABLE, status=error.status_code)
     headers = dict(error.headers or {})
-    return _respond(
-        request, Problem(error.status_code, slug, title, str(error.detail), headers=headers)
-    )
+    return _respond(request, Problem(kind, f"{kind.meaning} {kind.way_out}", headers=headers))
 
 
 async def _answer_invalid(request: Request, error: Exception) -> JSONResponse:
@@ -164,9 +154,7 @@ async def _answer_invalid(request: Request, error: Exception) -> JSONResponse:
         for one in error.errors()
     ]
     detail = "; ".join(f"{one['field']}: {one['message']}" for one in found)
-    return _respond(
-        request, Problem(422, "invalid-request", "The request is not valid", detail, errors=found)
-    )
+    return _respond(request, Problem(INVALID_REQUEST, detail, errors=found))
 
 
 async def _answer_unavailable(request: Request, error: Exception) -> JSONResponse:
@@ -174,9 +162,7 @@ async def _answer_unavailable(request: Request, error: Exception) -> JSONRespons
     return _respond(
         request,
         Problem(
-            503,
-            "unavailable",
-            "A part that is needed is away",
+            UNAVAILABLE,
             "PostgreSQL does not answer now; try again later.",
             retry_after=RETRY_AFTER,
         ),

@@ -40,7 +40,8 @@ def parse_duration(text: str) -> timedelta:
     """
     for unit in sorted(_UNITS, key=len, reverse=True):
         number = text.strip().removesuffix(unit)
-        if number != text.strip() and number.replace(".", "", 1).isdecimal():
+        digits = number.replace(".", "", 1)
+        if number != text.strip() and digits.isascii() and digits.isdecimal():
             try:
                 return timedelta(seconds=float(number) * _UNITS[unit])
             except OverflowError:
@@ -159,6 +160,8 @@ class ProgramSettings(BaseSettings):
                 "KAFKA_SECURITY_PROTOCOL asks for SASL: set KAFKA_SASL_USERNAME and "
                 "KAFKA_SASL_PASSWORD or KAFKA_SASL_PASSWORD_FILE"
             )
+        if self.kafka_ssl_key_file is not None and self.kafka_ssl_certificate_file is None:
+            raise ValueError("KAFKA_SSL_KEY_FILE needs KAFKA_SSL_CERTIFICATE_FILE beside it")
         if list(self.retry_delays) != sorted(set(self.retry_delays)) or not min(self.retry_delays):
             raise ValueError("RETRY_DELAYS must rise from one to the next, and begin above 0s")
         return self

@@ -76,6 +76,13 @@ def test_a_record_that_nobody_wrote_is_not_read(file: Path) -> None:
             read(topic, value.replace(b'"request_id"', b'"id"'))
 
 
+def of_then(after: Any, before: Any) -> Any:
+    """What stands in a record now, without the fields that came later."""
+    if isinstance(before, dict):
+        return {name: of_then(after[name], value) for name, value in before.items()}
+    return after
+
+
 @EACH
 def test_what_is_written_of_them_is_what_was_written(file: Path) -> None:
     """A release before, still running, finds all of its fields in what today's programs write."""
@@ -88,7 +95,7 @@ def test_what_is_written_of_them_is_what_was_written(file: Path) -> None:
     for topic, value in records(file, *models):
         before = json.loads(value)
         after = json.loads(encode(decode(value, models[topic])))
-        assert {name: after[name] for name in before} == before
+        assert of_then(after, before) == before
 
 
 @EACH

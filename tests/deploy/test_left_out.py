@@ -22,15 +22,15 @@ def test_other():
     pass
 """
 CONFTEST = """
-from tests.needs_prometheus import (
+from tests.needs_programs import (
     pytest_collection_modifyitems,
+    pytest_configure,
     pytest_runtest_setup,
     pytest_terminal_summary,
 )
 """
 INI = """
 [pytest]
-markers = needs_prometheus: as in the project
 """
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import re
 import shlex
@@ -17,11 +15,14 @@ import typer
 from typer.main import get_command
 
 from services.cli.app import app
-from services.cli.export import HEADER, csv_row
-from services.ingest.parse import Options, Row, parse_csv
+from services.ingest.options import Options
+from services.ingest.parse import Row, read_contacts
+from services.results.contact_csv import csv_header, csv_row
+from services.results.exports import csv_text
 from tests.deploy.documents import Manifests
 from tests.deploy.render import OVERLAYS
 from tests.deploy.runbooks import INDEX, ROOT, calls, filled_in, lines, runbooks, text_of
+from tests.unit.held_source import opened
 
 OPERATIONS = ROOT / "docs" / "operations.md"
 PAGES = pytest.mark.parametrize(
@@ -87,11 +88,10 @@ def test_a_wrong_command_is_refused(arguments: list[str]) -> None:
 
 def test_an_export_can_be_sent_again() -> None:
     """What `results --out` writes of dead contacts, `submit` takes: number, country, reference."""
-    contact = {"phone": "+14155550100", "country": "US", "reference": "crm-7", "packages": []}
-    file = io.StringIO()
-    csv.writer(file).writerows([HEADER, csv_row(contact)])
-    contacts = parse_csv([file.getvalue().encode()], Options())
-    [row] = contacts.rows
+    known = {"phone": "+14155550100", "country": "US", "reference": "crm-7"}
+    contact: dict[str, Any] = known | {"packages": [], "extra": {}}
+    text = csv_text([csv_header([]), csv_row(contact, [])])
+    [row] = read_contacts(opened(text.encode()), Options()).rows()
     assert isinstance(row, Row)
     assert (row.phone_text, row.country, row.reference) == ("+14155550100", "US", "crm-7")
 

@@ -1,12 +1,15 @@
 """A program waits for PostgreSQL and its schema, and says what it waits for."""
 
 import asyncio
+import uuid
+from pathlib import Path
 
 import asyncpg
 import pytest
 from prometheus_client import generate_latest
 from pydantic import SecretStr
 
+from services.local.postgres import PostgresServer
 from services.results.migrate import migrate
 from services.runtime.database import open_pool
 from services.runtime.health import Readiness
@@ -69,3 +72,52 @@ async def test_a_database_that_is_not_there_is_a_wrong_setting(postgres: str) ->
     settings = DatabaseSettings(database_url=SecretStr(f"{postgres}_nowhere"))
     with pytest.raises(SettingsError, match="DATABASE_URL"):
         await open_pool(settings, "lookup", Readiness(), Stop())
+
+
+@pytest.mark.parametrize(
+    ("user", "said"),
+    [
+        ("{name}:wrong", 'password authentication failed for user "{name}"'),
+        ("{name}_other:any", 'role "{name}_other" does not exist'),
+    ],
+)
+async def test_a_login_that_is_refused_is_a_wrong_setting(
+    postgres_server: PostgresServer, postgres: str, user: str, said: str
+) -> None:
+    """PostgreSQL's own words are shown with the setting, the password is not."""
+    name = f"u{uuid.uuid4().hex[:12]}"
+    rules = postgres_server.directory / "data" / "pg_hba.conf"
+    former = rules.read_text(encoding="utf-8")
+    rules.write_text(f"host all {name} 127.0.0.1/32 scram-sha-256\n{former}", encoding="utf-8")
+    superuser = await asyncpg.connect(postgres)
+    await superuser.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'right'")
+    await superuser.execute("SELECT pg_reload_conf()")
+    place = postgres.rpartition("@")[2]
+    url = SecretStr(f"postgresql://{user.format(name=name)}@{place}")
+    try:
+        with pytest.raises(SettingsError) as caught:
+            await open_pool(DatabaseSettings(database_url=url), "lookup", Readiness(), Stop())
+    finally:
+        await superuser.execute(f"DROP ROLE {name}")
+        await superuser.close()
+        rules.write_text(former, encoding="utf-8")
+    assert f"DATABASE_URL: {said.format(name=name)}; check user, password" in str(caught.value)
+    assert "wrong" not in str(caught.value)
+
+
+async def test_a_program_waits_for_a_postgresql_that_is_not_there(server_directory: Path) -> None:
+    """Before it is there readyz says that nobody answers; then the program goes on by itself."""
+    server = PostgresServer(server_directory, durable=False)
+    with server:
+        url = server.create_database("later")
+        await migrate(url)
+    readiness, stop = Readiness("postgresql"), Stop()
+    settings = DatabaseSettings(database_url=SecretStr(url))
+    opening = asyncio.create_task(open_pool(settings, "results", readiness, stop))
+    async with asyncio.timeout(60):
+        while "ConnectionRefusedError" not in readiness.missing["postgresql"]:  # noqa: ASYNC110 - no event tells it
+            await asyncio.sleep(0.05)
+        with server:
+            pool = await opening
+            assert readiness.missing == {}
+            pool.terminate()

@@ -154,6 +154,43 @@ def test_a_taken_port_is_named(kind: type[LocalServer], server_directory: Path) 
     assert processes_in(server_directory) == []
 
 
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_full_disk_is_named(
+    kind: type[LocalServer], server_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server with no room for its files is not started; the error says how to get it some."""
+    whole = shutil.disk_usage(server_directory)
+    monkeypatch.setattr(
+        "services.local.processes.shutil.disk_usage", lambda _: whole._replace(free=7 * 1024**2)
+    )
+    server = kind(server_directory / "not made yet")
+
+    with pytest.raises(ServerError) as caught:
+        server.start()
+
+    assert f"{server.directory}: its disk has 7 MiB left, and 100 are the least" in str(
+        caught.value
+    )
+    assert "BULK_LOOKUP_HOME" in str(caught.value)
+    assert not server.directory.exists()
+
+
+def test_a_server_that_ends_by_itself_is_noticed(server_directory: Path) -> None:
+    """Whoever looks after it is told, with the place of its logs; a stop or a kill is no surprise."""
+    server = PostgresServer(server_directory, durable=False)
+    server.start()
+    server.check()
+    os.kill(server.pid, signal.SIGINT)  # as somebody else may
+    ended = os.pidfd_open(server.pid)
+    select.select([ended], [], [])
+    os.close(ended)
+
+    with pytest.raises(ServerError, match=f"ended by itself.*{re.escape(str(server_directory))}"):
+        server.check()
+    server.stop()
+    server.check()
+
+
 @pytest.mark.parametrize(
     ("kind", "file", "told"),
     [

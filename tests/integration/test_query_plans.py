@@ -83,6 +83,7 @@ FAILED = '$.*.status ? (@ == "failed")'
 PLANS: dict[str, tuple[tuple[Any, ...], set[str]]] = {
     "jobs_page": ((AT, SMALL, 101), {"jobs_by_creation"}),
     "job": ((LARGE,), {"jobs_pkey"}),
+    "job_file": ((LARGE,), {"jobs_pkey"}),
     "job_ended_since": ((LARGE, AT), {"requests_ended"}),
     "job_last_ended": ((LARGE, "dead", 5), {"requests_ended"}),
     "job_packages": ((SMALL,), {"requests_by_job"}),
@@ -93,6 +94,7 @@ PLANS: dict[str, tuple[tuple[Any, ...], set[str]]] = {
     "results_page_by_answer": ((LARGE, *ROW, 101, ANY_STATE, FAILED), {"requests_by_job"}),
     "results_page_by_failure": ((LARGE, *ROW, 101, ANY_STATE, FAILED), {"requests_with_failures"}),
     "rejected_page": ((LARGE, *ROW, 101), {"rejected_by_job"}),
+    "rejected_cells_page": ((LARGE, *ROW, 501), {"rejected_by_job"}),
     "number_answers": (("+14152000007", None), {"answers_pkey"}),
     "number_requests": (("+14152000007", None, 51), {"requests_by_phone"}),
     "dead_letters_page": ((*LETTER, 101), {"dead_letters_by_time", "requests_pkey"}),

@@ -13,6 +13,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
+from services.reference.openapi import results_api
 from services.results.api import build_api
 from services.results.migrate import migrate
 from services.runtime.api import Tokens, make_api
@@ -540,6 +541,8 @@ async def test_summary(client: httpx.AsyncClient, database: asyncpg.Connection) 
         ("POST", f"/v1/jobs/{JOB}/stop", {"why": "x"}, 404, None),
         ("POST", f"/v1/jobs/{JOB}/resume", {"why": "x"}, 404, None),
         ("POST", f"/v1/jobs/{JOB}/stop", {"why": " "}, 422, "body.why"),
+        ("POST", f"/v1/jobs/{JOB}/stop", {"why": "a\0b"}, 422, "body.why"),
+        ("GET", "/v1/dead-letters?reason=%00", None, 422, "query.reason"),
         ("GET", "/v1/jobs/4155550100", None, 422, "path.job_id"),
         ("GET", "/v1/jobs?after=nonsense", None, 422, "query.after"),
         ("GET", f"/v1/jobs/{JOB}/results?after=nonsense", None, 422, "query.after"),
@@ -570,17 +573,33 @@ async def test_what_is_wrong_is_said(
     assert "4155550100" not in answer.text
 
 
+async def test_a_body_that_is_no_text_is_refused(client: httpx.AsyncClient) -> None:
+    """What cannot be read at all has a type of its own, and is no fault of the service."""
+    answer = await client.post(
+        "/v1/numbers/search", content=b"\xff", headers={"Content-Type": "application/json"}
+    )
+    assert answer.status_code == 400
+    assert answer.json()["type"] == "urn:bulk-lookup:problem:unreadable"
+
+
 async def test_the_description_is_whole(client: httpx.AsyncClient) -> None:
-    """OpenAPI describes every route with its security, model and problems."""
+    """OpenAPI describes every route with its security, model and problems, as published."""
     described = (await client.get("/openapi.json")).json()
+    assert described == results_api()
     routes = {
         (path, method): route
         for path, methods in described["paths"].items()
         for method, route in methods.items()
         if path.startswith("/v1/")
     }
-    assert len(routes) == 13
-    for route in routes.values():
+    assert len(routes) == 16
+    for (path, _), route in routes.items():
         assert route["security"] == [{"HTTPBearer": []}]
-        assert "$ref" in route["responses"]["200"]["content"]["application/json"]["schema"]
-        assert "application/problem+json" in route["responses"]["422"]["content"]
+        content = route["responses"]["200"]["content"]
+        if path.endswith((".csv", ".jsonl")):
+            assert set(content) == {"text/csv" if path.endswith("csv") else "application/jsonl"}
+        else:
+            assert "$ref" in content["application/json"]["schema"]
+        problem = route["responses"]["422"]["$ref"].rpartition("/")[2]
+        content = described["components"]["responses"][problem]["content"]
+        assert "application/problem+json" in content

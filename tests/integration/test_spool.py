@@ -20,7 +20,11 @@ async def test_what_is_spooled_is_hashed_and_can_be_read_again_and_again(tmp_pat
         await file.fill(_stream(*chunks))
         assert file.sha256 == hashlib.sha256(b"".join(chunks)).hexdigest()
         for _ in range(2):
-            assert b"".join(file.chunks()) == b"".join(chunks)
+            assert file.open().read() == b"".join(chunks)
+        one, other = file.open(), file.open()
+        one.seek(99_990)
+        assert (one.read(2), other.read(2)) == (b"\0\1", b"\0\0")
+        assert (one.seek(-3, 1), one.seek(-1, 2)) == (99_989, 20 * 99_991 - 1)
 
 
 async def test_a_spooled_file_has_no_name(tmp_path: Path) -> None:
@@ -70,3 +74,40 @@ async def test_a_full_disk_is_no_room(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr("tempfile.TemporaryFile", refuse)
     with pytest.raises(SpoolFullError):
         spool.open(0)
+
+
+async def test_scratch_files_share_the_room_and_the_end_of_their_upload(tmp_path: Path) -> None:
+    """What is put down while an upload is read counts as it does, and vanishes with it."""
+    spool = Spool(tmp_path, 100, 100)
+    file = spool.open(0)
+    await file.fill(_stream(b"x" * 50))
+    scratch = file.scratch()
+    scratch.append(b"a" * 20)
+    scratch.append(b"b" * 30)
+    assert (scratch.read_at(19, 2), scratch.read_at(49, 9)) == (b"ab", b"b")
+    with pytest.raises(SpoolFullError):
+        scratch.append(b"c")
+    file.close()
+    assert list(tmp_path.iterdir()) == []  # noqa: ASYNC240 - a test may block
+    spool.open(100).close()
+    with pytest.raises(ValueError, match="closed"):
+        scratch.append(b"d")
+    spool.open(100).close()
+
+
+async def test_uploads_at_a_time_are_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each holds a file and a buffer, so there are only so many; a closed one makes room."""
+    monkeypatch.setattr("services.ingest.spool.MOST_FILES", 2)
+    spool = Spool(tmp_path, 100, 100)
+    first, second = spool.open(0), spool.open(0)
+    with pytest.raises(SpoolFullError):
+        spool.open(0)
+    first.close()
+    first.close()
+    third = spool.open(0)
+    with pytest.raises(SpoolFullError):
+        spool.open(0)
+    second.close()
+    third.close()

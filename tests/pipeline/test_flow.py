@@ -72,16 +72,24 @@ async def _produce_and_await(pipeline: Pipeline, contact: dict[str, Any]) -> dic
 
 
 def test_an_upstream_system_gets_its_result(start_pipeline: StartPipeline) -> None:
-    """A contact produced to contacts.inbound comes out of lookup.results and of a search."""
+    """A contact produced to contacts.inbound comes out of lookup.results and of a search.
+
+    What was sent along with it stands in both.
+    """
     pipeline = start_pipeline(simulator=QUICK)
     number = pipeline.numbers(1)[0]
-    result = asyncio.run(_produce_and_await(pipeline, {"phone": number, "reference": "crm-7"}))
+    contact = {"phone": number, "reference": "crm-7", "extra": {"tier": "=gold"}}
+    result = asyncio.run(_produce_and_await(pipeline, contact))
     assert (result["phone"], result["reference"], result["state"]) == (number, "crm-7", "completed")
+    assert result["extra"] == contact["extra"]
 
     def found() -> bool:
         with pipeline.api as api:
             answer = api.post("/v1/numbers/search", {"phone": number})
-        return any(str(r["request_id"]) == result["request_id"] for r in answer["requests"])
+        return any(
+            str(r["request_id"]) == result["request_id"] and r["extra"] == contact["extra"]
+            for r in answer["requests"]
+        )
 
     pipeline.wait_until("the search finds it", found)
 

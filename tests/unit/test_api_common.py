@@ -15,11 +15,13 @@ from structlog.contextvars import get_contextvars
 from services.runtime.api import Problem, Tokens, caller, make_api, request_id_of
 from services.runtime.health import Readiness
 from services.runtime.metrics import INGEST_HTTP_DURATION
+from services.runtime.problem_types import ProblemType
 from services.runtime.settings import ApiSettings, SettingsError
 
 TOKEN = "0123456789abcdef0123"
 OTHER = "fedcba9876543210-other"
 PHONE = "+14155552671"
+KAFKA_AWAY = ProblemType("kafka-away", 503, "Kafka is away", "It is.", "Wait.")
 
 
 class Wanted(BaseModel):
@@ -44,7 +46,7 @@ def api(accepted: Tokens, readiness: Readiness | None = None) -> FastAPI:
 
     @app.get("/v1/jobs/{job_id}")
     async def job(job_id: str) -> None:
-        raise Problem(503, "kafka-away", "Kafka is away", f"{job_id} waits", retry_after=7)
+        raise Problem(KAFKA_AWAY, f"{job_id} waits", retry_after=7)
 
     @app.post("/v1/search")
     async def search(wanted: Wanted) -> Wanted:

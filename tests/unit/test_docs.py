@@ -27,8 +27,16 @@ ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 OPERATIONS = ROOT / "docs" / "operations.md"
+CONTRACTS = ROOT / "docs" / "contracts.md"
 RUNBOOKS = sorted((ROOT / "docs" / "runbooks").glob("*.md"))
-WRITTEN = [README, ARCHITECTURE, OPERATIONS, ROOT / "CONTRIBUTING.md", *RUNBOOKS]
+WRITTEN = [
+    README,
+    ARCHITECTURE,
+    OPERATIONS,
+    CONTRACTS,
+    ROOT / "CONTRIBUTING.md",
+    *RUNBOOKS,
+]
 GUARANTEES = 15
 SETTINGS = {
     name.upper()

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from uuid import UUID
+import json
+from uuid import UUID, uuid5
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.ingest import ids
 
@@ -11,11 +15,15 @@ HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 CONTENT = ids.content_key(HASH, {"packages": ["basic"], "default_country": None})
 
 
+def request_id(job: UUID, content: str, sheet: str, row: int, column: str) -> str:
+    return ids.request_ids(job, content, sheet, column)(row)
+
+
 def golden() -> dict[str, str]:
     return {
         "job": str(ids.job_id("crm", "import-1")),
         "content": CONTENT,
-        "request": str(ids.request_id(JOB, CONTENT, "", 2, "Phone")),
+        "request": request_id(JOB, CONTENT, "", 2, "Phone"),
         "rejection": str(ids.rejection_id(JOB, CONTENT, "", 2, "Phone")),
         "inbound job": str(ids.inbound_job_id("crm")),
         "inbound request": str(ids.inbound_request_id("crm", "42", "+14155550123", ["basic"])),
@@ -38,6 +46,13 @@ def test_golden_values() -> None:
     }
 
 
+@given(st.text(max_size=20), st.text(max_size=20), st.integers(0, 2**63 - 1))
+def test_a_rows_name_is_a_plain_uuid(sheet: str, column: str, row: int) -> None:
+    """What is hashed once for all rows makes the very name that hashing it each time would."""
+    whole = json.dumps(["request", str(JOB), CONTENT, sheet, row, column], separators=(",", ":"))
+    assert request_id(JOB, CONTENT, sheet, row, column) == str(uuid5(ids.NAMESPACE, whole))
+
+
 def test_kinds_never_meet() -> None:
     """No two kinds of id share a value, whatever their parts."""
     values = golden().values()
@@ -50,19 +65,19 @@ def test_parts_never_run_together() -> None:
     assert ids.job_id("a", "bc") != ids.job_id("ab", "c")
     assert ids.job_id('a","b', "c") != ids.job_id("a", 'b","c')
     assert ids.job_id("", "a") != ids.job_id("a", "")
-    assert ids.request_id(JOB, CONTENT, "1", 12, "P") != ids.request_id(JOB, CONTENT, "11", 2, "P")
+    assert request_id(JOB, CONTENT, "1", 12, "P") != request_id(JOB, CONTENT, "11", 2, "P")
 
 
 def test_each_part_of_a_request_counts() -> None:
     """Another job, content, sheet, row or column is another request."""
     other_job = UUID("00000000-0000-5000-8000-000000000002")
     requests = {
-        ids.request_id(JOB, CONTENT, "", 2, "Phone"),
-        ids.request_id(other_job, CONTENT, "", 2, "Phone"),
-        ids.request_id(JOB, HASH, "", 2, "Phone"),
-        ids.request_id(JOB, CONTENT, "Sheet1", 2, "Phone"),
-        ids.request_id(JOB, CONTENT, "", 3, "Phone"),
-        ids.request_id(JOB, CONTENT, "", 2, "Mobile"),
+        request_id(JOB, CONTENT, "", 2, "Phone"),
+        request_id(other_job, CONTENT, "", 2, "Phone"),
+        request_id(JOB, HASH, "", 2, "Phone"),
+        request_id(JOB, CONTENT, "Sheet1", 2, "Phone"),
+        request_id(JOB, CONTENT, "", 3, "Phone"),
+        request_id(JOB, CONTENT, "", 2, "Mobile"),
     }
     assert len(requests) == 6
 

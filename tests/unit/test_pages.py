@@ -1,6 +1,7 @@
 """What the API works out from what it reads."""
 
 import base64
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -11,7 +12,7 @@ from services.contracts.turns import State
 from services.results import pages
 from services.results.api_dead_letters import dead_letters_query
 from services.results.api_jobs import results_query
-from services.results.api_numbers import e164
+from services.results.api_numbers import NumberSearch, e164
 from services.results.breakdown import Failure, PackageOutcome, package_outcomes
 from services.results.queries import QUERIES, read_queries
 
@@ -55,6 +56,13 @@ def test_a_strange_cursor_is_refused(text: str) -> None:
     """What is not a cursor of the list is an error of its own, never one of PostgreSQL's."""
     with pytest.raises(pages.CursorError):
         pages.ROWS.read(text)
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
+def test_a_time_in_a_cursor_is_one_that_postgresql_has(at: str) -> None:
+    """A time that is in no year that there is, in UTC, is refused like any other cursor."""
+    with pytest.raises(pages.CursorError):
+        pages.JOBS.read(_text(f'["{at}", "{JOB}"]'))
 
 
 def test_a_topic_in_a_cursor_has_no_null() -> None:
@@ -139,8 +147,10 @@ def test_time_left(
 )
 def test_e164(written: str, expected: str | None) -> None:
     """A number is searched by its international form; only spaces and dashes are forgiven."""
+    described = NumberSearch.model_json_schema()["properties"]["phone"]["pattern"]
+    assert bool(re.search(described, written)) == (expected is not None)
     if expected is None:
-        with pytest.raises(ValueError, match="country code"):
+        with pytest.raises(ValueError, match="calling code"):
             e164(written)
     else:
         assert e164(written) == expected

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.contracts.messages import LookupRequest
+from services.contracts.messages import Contact, LookupRequest
 from services.contracts.packages import Answer, Answers, Package
 from services.contracts.turns import Record, Row, State, next_row
 from services.lookup import route
@@ -459,6 +459,8 @@ requests = st.builds(
     failing_since=st.none() | st.just(NOW - timedelta(days=2)),
     last_error=st.sampled_from([None, "why", "20404"]),
     answers=known_answers,
+    reference=st.just("r1"),
+    extra=st.sampled_from([{}, {"Note": "=1"}]),
 ).filter(lambda asked: bool(route.owed(asked)))
 policies = st.sampled_from([POLICY, FAIL_POLICY, Policy((SHORT,), max_attempts=1)])
 
@@ -467,13 +469,18 @@ policies = st.sampled_from([POLICY, FAIL_POLICY, Policy((SHORT,), max_attempts=1
 def test_any_reading_has_one_outcome(
     asked: LookupRequest, said: Reading, policy: Policy, in_a_row: int
 ) -> None:
-    """Any reading gives one outcome, which keeps every answer and burns attempts justly."""
+    """Any reading gives one outcome, which keeps every answer and burns attempts justly.
+
+    Who was asked about, and what the client sent along, is in it whole.
+    """
     outcome = decide(asked, said, policy=policy, in_a_row=in_a_row)
     assert outcome == decide(asked, said, policy=policy, in_a_row=in_a_row)
     if isinstance(outcome, Again):
         assert in_a_row < 5
         return
     after = outcome.result if isinstance(outcome, Finish) else outcome.request
+    for name in Contact.model_fields:
+        assert getattr(after, name) == getattr(asked, name)
     classes = {found.klass for found in said.problems}
     silent = not {p.package for p in said.problems} | said.answers.keys() >= set(Package)
     own = silent or classes & {Class.TRANSIENT, Class.PERMANENT_NUMBER}

@@ -11,7 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.contracts.codec import NewerVersionError, UndecodableError, encode
-from services.contracts.messages import DeadLetter, LookupRequest, LookupResult, RejectedContact
+from services.contracts.messages import (
+    Contact,
+    DeadLetter,
+    LookupRequest,
+    LookupResult,
+    RejectedContact,
+)
 from services.contracts.packages import Answer, Package
 from services.contracts.topics import topic_table
 from services.contracts.turns import UNFINISHED, Record, Row, State
@@ -307,6 +313,19 @@ def test_rejected_rows_are_read() -> None:
         rejected_at=AT,
     )
     assert READ["contacts.rejected"](encode(row), AT) == row
+
+
+@pytest.mark.parametrize(
+    "topic", ["contacts", "lookup.due", "lookup.retry.15s", "lookup.parked", "lookup.results"]
+)
+def test_a_record_that_results_buries_keeps_its_contact(topic: str) -> None:
+    """The request of its dead letter is asked about the same, with all that the client sent."""
+    sent = {"reference": "c7", "row": 3, "column": "Phone", "extra": {"Note": "=1"}}
+    said = READ[topic](encode((result if topic == "lookup.results" else request)(**sent)), AT)
+    buried = Taken(place(0, topic), said).request
+    assert buried is not None
+    whole = request(**sent)
+    assert all(getattr(buried, name) == getattr(whole, name) for name in Contact.model_fields)
 
 
 @pytest.mark.parametrize("value", [None, b"", b"{", b"\xff", b'{"kind":"lookup-result/1"}'])

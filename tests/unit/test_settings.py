@@ -54,6 +54,7 @@ def test_durations(text: str, seconds: float) -> None:
         "1.2.3s",
         ".s",
         "1w",
+        "\u0661s",  # a digit of another script
         "1M",
         "15 seconds",
         "9" * 99 + "d",
@@ -115,6 +116,7 @@ def test_all_that_is_wrong_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> N
             {"KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT", "KAFKA_SASL_USERNAME": "u"},
             "KAFKA_SASL_PASSWORD_FILE",
         ),
+        ({"KAFKA_SSL_KEY_FILE": "k"}, "KAFKA_SSL_KEY_FILE needs KAFKA_SSL_CERTIFICATE_FILE"),
         ({"KAFKA_TOPIC_PREFIX": "a b"}, "KAFKA_TOPIC_PREFIX='a b'"),
         ({"KAFKA_PARTITIONS": "0"}, "greater than 0"),
         ({"HTTP_PORT": "65536"}, "less than or equal to 65535"),

@@ -84,7 +84,10 @@ def serve() -> Serve:
             def do_GET(self) -> None:
                 status, body = answer(self.path)
                 self.send_response(status)
-                self.send_header("Content-Type", "application/json")
+                is_file = self.path.partition("?")[0].endswith(".csv")
+                self.send_header("Content-Type", "text/csv" if is_file else "application/json")
+                if is_file:
+                    self.send_header("Content-Disposition", "attachment")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import NewTopic
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 from pydantic import SecretStr
 
@@ -16,6 +17,7 @@ from services.ingest.inbound_contact import judge
 from services.ingest.settings import IngestSettings
 from services.local.processes import free_port
 from services.runtime.kafka import (
+    MAX_RECORD_BYTES,
     Outgoing,
     ProduceError,
     Publisher,
@@ -191,6 +193,33 @@ async def test_garbage_goes_to_the_dead_letters_and_nothing_stops(
         place = letter.original_key or letter.original_value or b""
         assert record.partition == partition_of(place, 3)
         assert dict(record.headers)["kafka_dlt-original-topic"] == letter.original_topic.encode()
+
+
+async def test_a_record_over_the_size_limit(
+    alone: IngestSettings, until: Until, read_topic: Read
+) -> None:
+    """Where a topic takes larger records than ours: a contact is taken, garbage is cut and buried."""
+    inbound, largest = alone.topics.inbound.name, 4 * MAX_RECORD_BYTES
+    admin = make_admin(alone)
+    await admin.start()
+    config = {"max.message.bytes": str(largest)}
+    await admin.create_topics([NewTopic(inbound, 3, 1, topic_configs=config)])
+    await admin.close()
+    await check_topics(alone)
+    padding = b"x" * (2 * MAX_RECORD_BYTES)
+    async with AIOKafkaProducer(
+        bootstrap_servers=alone.kafka_bootstrap_servers, max_request_size=largest
+    ) as producer:
+        await producer.send_and_wait(inbound, b'{"phone": "+12025550123", "note": "%s"}' % padding)
+        await producer.send_and_wait(inbound, padding, key=padding[:400_000])
+        await producer.send_and_wait(inbound, b'{"phone": "+12025550124"}')
+    await _run_until(alone, until, _committed_all(alone, 3))
+
+    contacts = [decode(r.value, LookupRequest) for r in await read_topic("contacts")]
+    assert {contact.phone for contact in contacts} == {"+12025550123", "+12025550124"}
+    (letter,) = [decode(r.value, DeadLetter) for r in await read_topic("lookup.dead-letters")]
+    assert (letter.reason, letter.truncated) == ("undecodable", True)
+    assert padding.startswith(letter.original_value or b"no value")
 
 
 async def test_a_record_that_comes_again_makes_the_same_ids(

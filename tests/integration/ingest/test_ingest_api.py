@@ -42,9 +42,12 @@ async def test_a_file_becomes_a_job_with_all_its_contacts_in_kafka(
         "accepted": 3,
         "rejected": 2,
         "duplicates": 1,
+        "found": body["found"],
         "links": {"self": link, "results": f"{link}/results", "rejected": f"{link}/rejected"},
     }
     assert answer.headers["Location"] == link
+    assert (body["found"]["kind"], body["found"]["delimiter"]) == ("csv", ";")
+    assert body["found"]["phone"] == [{"column": "Phone", "by": "heading"}]
 
     records = await read_topic("contacts")
     contacts = [decode(record.value, LookupRequest) for record in records]
@@ -76,6 +79,39 @@ async def test_a_file_becomes_a_job_with_all_its_contacts_in_kafka(
     )
     assert (job["accepted"], job["rejected"], job["duplicates"]) == (3, 2, 1)
     assert all(contact.accepted_at == job["created_at"] for contact in contacts)
+
+
+async def test_each_phone_column_asked_for_gives_contacts(
+    ingest: httpx.AsyncClient, read_topic: Read
+) -> None:
+    """A row with two numbers is two contacts, each with its column's name and an id of its own."""
+    file = b"Who;Phone, work;Mobile\r\nA;+12025550123;+12025550124\r\nB;;+12025550125\r\nC;n/a;\r\n"
+    answer = await ingest.post(
+        "/v1/jobs", params={"phone_column": ["Phone, work", "mobile"]}, content=file
+    )
+    assert (answer.json()["accepted"], answer.json()["rejected"]) == (3, 1)
+    contacts = [decode(r.value, LookupRequest) for r in await read_topic("contacts")]
+    assert {(c.row, c.column, c.phone) for c in contacts} == {
+        (2, "Phone, work", "+12025550123"),
+        (2, "Mobile", "+12025550124"),
+        (3, "Mobile", "+12025550125"),
+    }
+    assert len({c.request_id for c in contacts}) == 3
+
+
+async def test_a_dry_run_publishes_and_stores_nothing(
+    ingest: httpx.AsyncClient, read_topic: Read, database: asyncpg.Connection
+) -> None:
+    """It says what the job says afterwards, and leaves no trace."""
+    dry = await ingest.post("/v1/jobs", params=QUERY | {"dry_run": "true"}, content=FILE)
+    assert dry.status_code == 200
+    assert await database.fetchval("SELECT count(*) FROM jobs") == 0
+    assert await read_topic("contacts") == []
+    assert await read_topic("contacts.rejected") == []
+    job = await ingest.post("/v1/jobs", params=QUERY, content=FILE)
+    assert job.status_code == 201
+    for name in ("accepted", "rejected", "duplicates", "found"):
+        assert dry.json()[name] == job.json()[name]
 
 
 async def test_the_same_again_is_the_same_job_and_publishes_nothing(
@@ -156,7 +192,7 @@ GOOD_ROWS = b"Phone\r\n" + b"+12025550123\r\n" * 3000
         (b"Phone\r\n", "no-rows", None),
         (b"Nothing;Here\r\n1;2\r\n", "no-phone-column", None),
         (GOOD_ROWS + b'"never closed\r\n', "unclosed-quote", 3002),
-        (GOOD_ROWS + b"\xff\r\n", "not-utf-8", 3002),
+        (GOOD_ROWS + "ü".encode() + b"\xff\r\n", "bad-encoding", 3002),
     ],
 )
 async def test_a_file_that_cannot_be_taken_leaves_nothing(
@@ -184,8 +220,12 @@ async def test_a_file_that_cannot_be_taken_leaves_nothing(
         ({"phone_colum": "typo"}, {}, 422),
         ({"fresh_for": "soon"}, {}, 422),
         ({}, {"Idempotency-Key": "k" * 256}, 422),
-        ({}, {"Content-Type": "application/json"}, 415),
-        ({}, {"Content-Encoding": "gzip"}, 415),
+        ({}, {"Content-Type": "image/png"}, 415),
+        ({}, {"Content-Type": "text/csv; charset=shift_jis"}, 415),
+        ({}, {"Content-Encoding": "br"}, 415),
+        ({}, {"Content-Type": "application/json"}, 422),
+        ({"delimiter": ":"}, {}, 422),
+        ({"encoding": "shift_jis"}, {}, 422),
         ({}, {"Content-Type": "multipart/form-data"}, 422),
         ({}, {"Authorization": "Bearer wrong-and-long-enough"}, 401),
     ],
@@ -327,6 +367,8 @@ async def test_the_api_says_what_it_takes(ingest: httpx.AsyncClient) -> None:
     """The OpenAPI page names the body's types and every option."""
     api = (await ingest.get("/openapi.json")).json()
     operation = api["paths"]["/v1/jobs"]["post"]
-    assert set(operation["requestBody"]["content"]) == {"text/csv", "multipart/form-data"}
+    assert {"text/csv", "application/x-ndjson", "application/gzip", "multipart/form-data"} <= set(
+        operation["requestBody"]["content"]
+    )
     names = {parameter["name"] for parameter in operation["parameters"]}
-    assert {"phone_column", "packages", "fresh_for", "Idempotency-Key"} <= names
+    assert {"phone_column", "sheet", "packages", "fresh_for", "Idempotency-Key"} <= names

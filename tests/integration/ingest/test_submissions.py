@@ -7,7 +7,7 @@ import pytest
 
 from services.ingest import ids
 from services.ingest.jobs import Counts, Jobs, NewJob
-from services.ingest.parse import Options
+from services.ingest.options import Options
 from services.ingest.publisher import FilePublisher
 from services.ingest.settings import IngestSettings
 from services.ingest.spool import Spool

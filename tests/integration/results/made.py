@@ -79,17 +79,20 @@ def letter(number: int = 1, **changes: object) -> DeadLetter:
     )
 
 
-def rejected(number: int = 1) -> RejectedContact:
+def rejected(number: int = 1, **changes: object) -> RejectedContact:
     """A row that was refused."""
-    return RejectedContact(
-        rejection_id=UUID(int=2000 + number),
-        job_id=JOB,
-        source="tests",
-        row=number,
-        column="phone",
-        reason="too-short",
-        text="12**",
-        rejected_at=AT,
+    return RejectedContact.model_validate(
+        {
+            "rejection_id": UUID(int=2000 + number),
+            "job_id": JOB,
+            "source": "tests",
+            "row": number,
+            "column": "phone",
+            "reason": "too-short",
+            "text": "12**",
+            "rejected_at": AT,
+        }
+        | changes
     )
 
 

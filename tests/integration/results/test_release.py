@@ -111,6 +111,7 @@ async def test_what_is_held_stays_and_what_is_not_goes(
     """A request goes back, in its next turn and whole, once the last of its causes is gone."""
     kept = {Package.BASIC: answer()}
     parked = request(turn=3, attempts=2, last_error="20500", answers=kept, waits_for=(PERSON,))
+    parked = parked.model_copy(update={"extra": {"Note": '=1+1 "Zoë"', "A": ""}})
     await park(store, parked)
     assert await releaser.sweep() == 0
     assert (await row(pool))["state"] == "parked"
@@ -306,3 +307,13 @@ async def test_holds_end_as_last_said(pool: Pool) -> None:
     await asyncio.gather(holds.write(), holds.write())
     rows = await pool.fetch("SELECT key, held FROM holds ORDER BY key")
     assert [tuple(found) for found in rows] == [(PERSON, False), (REFUSED, True)]
+
+
+async def test_a_hold_with_a_nul_keeps_no_other_back(pool: Pool) -> None:
+    """What PostgreSQL cannot keep is replaced, and the rest is written as it is."""
+    holds = Holds(pool)
+    for key, why in ((PERSON, "a\0b"), (REFUSED, "test")):
+        await holds.note(ControlState(key=key, held=True, why=why, by="me", at=AT))
+    await holds.write()
+    rows = await pool.fetch("SELECT key, why FROM holds ORDER BY key")
+    assert [tuple(found) for found in rows] == [(PERSON, "a\ufffdb"), (REFUSED, "test")]

@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,13 +13,23 @@ from typer.testing import CliRunner, Result
 from services.cli import client, number, watch
 from services.cli.app import app
 
-Answer = dict[str, Any] | tuple[int, Any] | Exception
+Answer = dict[str, Any] | list[bytes | Exception] | tuple[int, Any] | Exception
 JOB = "6f0c1f9e-8d0c-5c5a-9d26-0b7a4d6c1a11"
+
+
+def _stream(parts: list[bytes | Exception]) -> Iterator[bytes]:
+    for part in parts:
+        if isinstance(part, Exception):
+            raise part
+        yield part
 
 
 @dataclass
 class Apis:
-    """Answers by `METHOD path`, each in its turn; the last one stays. Keeps what was asked."""
+    """Answers by `METHOD path`, each in its turn; the last one stays. Keeps what was asked.
+
+    A list is a file, in parts; an exception among them breaks it off.
+    """
 
     answers: dict[str, list[Answer]] = field(default_factory=dict)
     requests: list[httpx.Request] = field(default_factory=list)
@@ -35,6 +45,9 @@ class Apis:
         if isinstance(answer, Exception):
             raise answer
         status, body = answer if isinstance(answer, tuple) else (200, answer)
+        if isinstance(body, list):
+            headers = {"Content-Disposition": "attachment"}
+            return httpx.Response(status, content=_stream(body), headers=headers)
         if isinstance(body, str):
             return httpx.Response(status, text=body)
         return httpx.Response(status, json=body)

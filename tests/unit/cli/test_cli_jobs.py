@@ -1,5 +1,6 @@
 """jobs, job, status and rejected."""
 
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -137,16 +138,42 @@ def test_rejected_rows(run: Any, apis: Any) -> None:
         "row": 17,
         "column": "Phone",
         "reason": "too-short",
+        "way_out": "Check for missing digits.",
         "text": "**3",
         "rejected_at": "2025-11-24T09:00:00Z",
     }
-    apis.say(f"GET /v1/jobs/{JOB}/rejected", {"items": [row], "next": None})
-    assert run("rejected", JOB).stdout.splitlines()[1].split() == [
-        "17",
-        "Phone",
-        "too-short",
-        "**3",
-    ]
+    apis.say(f"GET /v1/jobs/{JOB}/rejected", {"items": [row, row], "next": None})
+    result = run("rejected", JOB)
+    assert result.stdout.splitlines()[1].split() == ["17", "Phone", "too-short", "**3"]
+    assert result.stderr.count("too-short: Check for missing digits.") == 1
+    assert f"bulk-lookup rejected {JOB} --out" in result.stderr
+
+
+REJECTED = (
+    b"\xef\xbb\xbfrejected.row,rejected.column,rejected.reason,rejected.way_out,Phone,Note\n",
+    b'7,Phone,too-short,Check it.,12,"two\nli',
+    b'nes ""quoted"""\n8,Phone,empty,Fill it in.,,\n',
+)
+
+
+def test_rejected_rows_to_mend(run: Any, apis: Any, tmp_path: Path) -> None:
+    """The whole rows become a private file, byte by byte, and what to do with it is said."""
+    apis.say(f"GET /v1/jobs/{JOB}/rejected.csv", [*REJECTED])
+    out = tmp_path / "to mend.csv"
+    result = run("rejected", JOB, "--out", str(out))
+    assert out.read_bytes() == b"".join(REJECTED)
+    assert out.stat().st_mode & 0o077 == 0
+    assert result.stdout == ""
+    assert "2 rejected rows in" in result.stderr
+    assert f"bulk-lookup submit '{out}'" in result.stderr.replace("\n", " ")
+
+
+def test_no_rejected_rows_to_mend(run: Any, apis: Any, tmp_path: Path) -> None:
+    """Of a job without any, the file has its headings, and nothing is said to be done."""
+    apis.say(f"GET /v1/jobs/{JOB}/rejected.csv", [REJECTED[0]])
+    result = run("rejected", JOB, "--out", str(tmp_path / "rejected.csv"))
+    assert "0 rejected rows in" in result.stderr
+    assert "submit" not in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ from rich.console import Console
 
 from services.cli import exits, wording
 from services.cli.dead_letters import ReasonName
-from services.cli.export import ANSWER_FIELDS
 from services.cli.operate import ProgramName
 from services.cli.output import Column, Screen
 from services.cli.packages import PackageName
@@ -29,7 +28,6 @@ NOW = datetime(2025, 11, 24, 12, tzinfo=UTC)
     ("ours", "theirs"),
     [
         (tuple(PackageName), tuple(Package)),
-        (tuple(ANSWER_FIELDS), tuple(Package)),
         (get_args(StateName), tuple(State)),
         (get_args(ReasonName), get_args(DeadReason)),
         (get_args(ProgramName), get_args(Kind)),

@@ -1,63 +1,77 @@
 """results, dead-letters and accounts."""
 
-import csv
-import io
+import json
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 JOB = "6f0c1f9e-8d0c-5c5a-9d26-0b7a4d6c1a11"
 RESULTS = f"GET /v1/jobs/{JOB}/results"
+CSV = b'row,phone\n2,+14155550100\n3,+14155550101\n4,"two\nlines ""quoted"""\n'
 
 
-def test_results_as_csv(run: Any, apis: Any, contact: Any) -> None:
-    """Every page becomes rows of one CSV file, answers and all."""
-    apis.say(
-        RESULTS,
-        {"items": [contact()], "next": "c1"},
-        {"items": [contact(row=3, state="dead", packages=[])], "next": None},
-    )
-    result = run("results", JOB)
-    first, second = csv.DictReader(io.StringIO(result.stdout))
-    assert (first["row"], first["phone"], first["basic.valid"]) == ("2", "+14155550100", "true")
-    assert first["basic.national_format"] == "(415) 555-0100"
-    assert (second["state"], second["basic.status"], second["caller_name.status"]) == (
-        "dead",
-        "",
-        "",
-    )
-    assert [request.url.params.get("after") for request in apis.requests] == [None, "c1"]
-    assert result.stderr == ""
-
-
-def test_results_as_json_lines(run: Any, apis: Any, contact: Any, read_lines: Any) -> None:
-    """With --json each contact is a line, as the API shows it, and filters reach it."""
-    apis.say(RESULTS, {"items": [contact()], "next": None})
+def test_results_as_csv(run: Any, apis: Any) -> None:
+    """The file of the API comes out as it is, with the filters that were given."""
+    apis.say(f"{RESULTS}.csv", [CSV[:7], CSV[7:]])
     words = ("--state", "completed", "--package-status", "caller_name:failed")
-    assert read_lines(run("results", JOB, "--json", *words).stdout) == [contact()]
+    result = run("results", JOB, *words)
+    assert (result.stdout_bytes, result.stderr) == (CSV, "")
     params = apis.requests[0].url.params
     assert params["state"] == "completed"
     assert params["package_status"] == "caller_name:failed"
 
 
-def test_a_file_is_whole_and_private(run: Any, apis: Any, contact: Any, tmp_path: Path) -> None:
+def test_results_as_json_lines(run: Any, apis: Any, contact: Any, read_lines: Any) -> None:
+    """With --json each contact is a line, as the API shows it; a file of them is counted too."""
+    lines = [f"{json.dumps(contact(row=row, reference=chr(34)))}\n".encode() for row in (2, 3)]
+    apis.say(f"{RESULTS}.jsonl", lines)
+    assert read_lines(run("results", JOB, "--json").stdout) == [
+        contact(row=2, reference='"'),
+        contact(row=3, reference='"'),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "content"),
+    [((), "csv", CSV), (("--json",), "jsonl", b'{"a": "\\""}\n' * 3)],
+)
+def test_a_file_is_whole_and_private(
+    run: Any, apis: Any, tmp_path: Path, words: tuple[str, ...], kind: str, content: bytes
+) -> None:
     """The file has every contact, nobody else may read it, and standard output has nothing."""
-    apis.say(RESULTS, {"items": [contact()] * 3, "next": None})
+    apis.say(f"{RESULTS}.{kind}", [content[:20], content[20:]])
     out = tmp_path / "results.csv"
-    result = run("results", JOB, "--out", str(out))
-    assert len(out.read_text(encoding="utf-8").splitlines()) == 4
+    result = run("results", JOB, "--out", str(out), *words)
+    assert out.read_bytes() == content
     assert out.stat().st_mode & 0o077 == 0
     assert result.stdout == ""
     assert "3 contacts" in result.stderr
 
 
-def test_a_broken_file_is_none(run: Any, apis: Any, contact: Any, tmp_path: Path) -> None:
-    """When a page fails, what stood in the file stays, and nothing is left beside it."""
-    apis.say(RESULTS, {"items": [contact()], "next": "c1"}, (500, {"title": "Fault"}))
+BROKEN = httpx.RemoteProtocolError("peer closed connection")
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "said"),
+    [
+        ([CSV[:20], BROKEN], 69, "broke off in the middle"),
+        (BROKEN, 69, "does not answer at all"),
+        ((500, {"title": "Fault"}), 70, "Fault"),
+        ("<html>", 70, "is not the API of results"),
+    ],
+)
+def test_a_broken_file_is_none(
+    run: Any, apis: Any, tmp_path: Path, answer: Any, code: int, said: str
+) -> None:
+    """When it does not come whole, what stood in the file stays, and nothing is left beside it."""
+    apis.say(f"{RESULTS}.csv", (200, answer) if isinstance(answer, str) else answer)
     out = tmp_path / "results.csv"
     out.write_text("of before", encoding="utf-8")
-    assert run("results", JOB, "--out", str(out)).exit_code == 70
+    result = run("results", JOB, "--out", str(out))
+    assert result.exit_code == code
+    assert said in result.stderr.replace("\n", " ")
     assert out.read_text(encoding="utf-8") == "of before"
     assert list(tmp_path.iterdir()) == [out]
 

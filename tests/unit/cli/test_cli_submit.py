@@ -5,8 +5,23 @@ from typing import Any
 
 import pytest
 
+from services.cli.file_found import how_read
+
 JOB = "6f0c1f9e-8d0c-5c5a-9d26-0b7a4d6c1a11"
 NUMBER = "+14155550100"
+FOUND: dict[str, Any] = {
+    "kind": "csv",
+    "compressed": False,
+    "encoding": "windows-1252",
+    "encoding_by": "content",
+    "delimiter": ";",
+    "sheet": None,
+    "header": True,
+    "header_by": "heading",
+    "phone": [{"column": "Tel", "by": "heading"}],
+    "country": None,
+    "reference": {"column": "Nr", "by": "option"},
+}
 
 
 def accepted(accepted: int = 2, rejected: int = 1) -> dict[str, Any]:
@@ -15,6 +30,7 @@ def accepted(accepted: int = 2, rejected: int = 1) -> dict[str, Any]:
         "accepted": accepted,
         "rejected": rejected,
         "duplicates": 0,
+        "found": FOUND,
         "links": {
             "self": f"/v1/jobs/{JOB}",
             "results": f"/v1/jobs/{JOB}/results",
@@ -40,6 +56,8 @@ def test_a_file_is_sent_whole(run: Any, apis: Any, file: Path) -> None:
         *("--package", "basic", "--package", "caller_name", "--country", "DE"),
         *("--account", "main", "--fresh-for", "12h", "--idempotency-key", "a b"),
         *("--phone-column", "Tel", "--country-column", "Land", "--reference-column", "Nr"),
+        *("--no-header", "--accept", "possible", "--delimiter", "tab", "--encoding", "utf-8"),
+        *("--sheet", "May"),
     )
     [request] = apis.requests
     assert dict(request.url.params) == {
@@ -51,11 +69,16 @@ def test_a_file_is_sent_whole(run: Any, apis: Any, file: Path) -> None:
         "phone_column": "Tel",
         "country_column": "Land",
         "reference_column": "Nr",
+        "header": "false",
+        "accept": "possible",
+        "delimiter": "tab",
+        "encoding": "utf-8",
+        "sheet": "May",
     }
     assert request.content == file.read_bytes()
     assert request.headers["Content-Length"] == str(file.stat().st_size)
     assert "Transfer-Encoding" not in request.headers
-    assert request.headers["Content-Type"] == "text/csv"
+    assert request.headers["Content-Type"] == "application/octet-stream"
     assert request.headers["Idempotency-Key"] == "a b"
     assert result.exit_code == 0
     assert JOB in result.stdout
@@ -71,6 +94,175 @@ def test_standard_input_is_sent(run: Any, apis: Any, read_lines: Any) -> None:
     assert request.content == f"Phone\n{NUMBER}\n".encode()
     assert dict(request.url.params) == {}
     assert read_lines(result.stdout) == [accepted()]
+
+
+def test_several_columns_are_sent_one_by_one(run: Any, apis: Any, file: Path) -> None:
+    """Each --phone-column is a parameter of its own: a heading may hold any character."""
+    apis.say("POST /v1/jobs", accepted())
+    run("submit", str(file), "--phone-column", "Tel, work", "--phone-column", "Mobil")
+    [request] = apis.requests
+    assert request.url.params.get_list("phone_column") == ["Tel, work", "Mobil"]
+
+
+def test_what_was_found_is_told(run: Any, apis: Any, file: Path) -> None:
+    """People see how the file was read, and which columns; what is sure by itself is not explained."""
+    apis.say("POST /v1/jobs", accepted())
+    said = run("submit", str(file)).stdout
+    assert "Read as CSV, Windows-1252 by its bytes, cells between semicolons" in said
+    assert "Numbers in 'Tel' (by its heading); references in 'Nr' (as named)" in said
+    apis.say("POST /v1/jobs", accepted() | {"found": None})
+    assert "Read as" not in run("submit", str(file)).stdout
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"kind": "xlsx", "encoding": None, "delimiter": None, "sheet": "May"},
+            "Read as an Excel workbook, sheet 'May'",
+        ),
+        ({"kind": "tsv", "delimiter": "\t", "encoding": "utf-16-le"}, "Read as TSV, UTF-16"),
+        (
+            {"compressed": True, "encoding": "utf-8", "header": False},
+            "Read as CSV, compressed, UTF-8, cells between semicolons, no headings",
+        ),
+    ],
+)
+def test_how_a_file_is_read_in_words(changes: dict[str, Any], said: str) -> None:
+    """Each kind of file is told by what matters for it."""
+    assert how_read(FOUND | changes)[0] == said
+
+
+DRY: dict[str, Any] = {
+    "dry_run": True,
+    "accepted": 1,
+    "rejected": 1,
+    "duplicates": 0,
+    "found": FOUND,
+    "reasons": [{"reason": "letters", "rows": 1, "way_out": "Write it in digits alone."}],
+    "contacts": [
+        {
+            "row": 2,
+            "column": "Tel",
+            "text": "0415 5550100",
+            "phone": NUMBER,
+            "country": "US",
+            "reference": "7",
+            "reason": None,
+        },
+        {
+            "row": 3,
+            "column": "Tel",
+            "text": "none",
+            "phone": None,
+            "country": None,
+            "reference": None,
+            "reason": "letters",
+        },
+    ],
+}
+
+
+def test_a_dry_run_is_shown(run: Any, apis: Any, file: Path, read_lines: Any) -> None:
+    """Counts, reasons with the way out, columns, and the first contacts as they were read."""
+    apis.say("POST /v1/jobs", DRY)
+    result = run("submit", str(file), "--dry-run")
+    assert result.exit_code == 0
+    assert apis.requests[0].url.params["dry_run"] == "true"
+    for said in ("nothing was stored", "'Tel'", "Write it in digits", "0415 5550100", NUMBER):
+        assert said in result.stdout
+    assert "status" not in result.stderr
+    assert read_lines(run("submit", str(file), "--dry-run", "--json").stdout) == [DRY]
+    apis.say("POST /v1/jobs", DRY | {"accepted": 0})
+    assert run("submit", str(file), "--dry-run").exit_code == 1
+
+
+def refusal(code: str, *candidates: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    return 422, {
+        "type": "urn:bulk-lookup:problem:bad-file",
+        "title": "The file cannot be taken",
+        "detail": "Several columns may hold the phone number. Name one by `phone_column`.",
+        "request_id": "r",
+        "code": code,
+        "columns": ["Who", "Here", "There"],
+        "candidates": list(candidates),
+    }
+
+
+HERE = {"column": "Here", "numbers": 9, "of": 10, "example": "+14*******00"}
+THERE = {"column": "There", "numbers": None, "of": None, "example": None}
+
+
+@pytest.fixture
+def somebody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody sits at a terminal."""
+    monkeypatch.setattr("services.cli.submit._somebody_is_there", lambda: True)
+
+
+@pytest.mark.usefixtures("somebody")
+def test_a_guessed_column_is_asked_for(run: Any, apis: Any, file: Path) -> None:
+    """On a terminal a guess is shown before anything is taken; yes sends what --yes would send."""
+    apis.say("POST /v1/jobs", refusal("uncertain-column", HERE), (201, accepted()))
+    result = run("submit", str(file), input="y\n")
+    assert result.exit_code == 0
+    assert "'Here': 9 of 10 cells are numbers, such as +14*******00" in result.stderr
+    asked, sent = apis.requests
+    assert asked.url.params["guess"] == "false"
+    assert "guess" not in sent.url.params
+    assert sent.content == file.read_bytes()
+    run("submit", str(file), "--yes")
+    assert apis.requests[-1].url.params == sent.url.params
+
+
+@pytest.mark.usefixtures("somebody")
+def test_a_guess_can_be_turned_down(run: Any, apis: Any, file: Path) -> None:
+    """No leaves everything as it was, and says how to name the column."""
+    apis.say("POST /v1/jobs", refusal("uncertain-column", HERE))
+    result = run("submit", str(file), input="n\n")
+    assert (result.exit_code, len(apis.requests)) == (1, 1)
+    assert "--phone-column" in result.stderr
+
+
+@pytest.mark.usefixtures("somebody")
+@pytest.mark.parametrize(
+    ("answer", "columns"), [("2\n", ["There"]), ("9\nx\n2, 1,2\n", ["There", "Here"])]
+)
+def test_one_of_several_columns_is_chosen(
+    run: Any, apis: Any, file: Path, answer: str, columns: list[str]
+) -> None:
+    """On a terminal the candidates are listed; what is no choice is asked again."""
+    apis.say("POST /v1/jobs", refusal("ambiguous-column", HERE, THERE), (201, accepted()))
+    result = run("submit", str(file), input=answer)
+    assert result.exit_code == 0
+    assert "  2  'There'" in result.stderr
+    assert apis.requests[-1].url.params.get_list("phone_column") == columns
+
+
+@pytest.mark.usefixtures("somebody")
+@pytest.mark.parametrize("words", [["--yes"], ["--json"], ["--dry-run"]])
+def test_nobody_is_asked_who_does_not_want_it(
+    run: Any, apis: Any, file: Path, words: list[str]
+) -> None:
+    """What cannot be known is an error that names the candidates."""
+    apis.say("POST /v1/jobs", refusal("ambiguous-column", HERE, THERE))
+    result = run("submit", str(file), *words)
+    assert (result.exit_code, len(apis.requests)) == (1, 1)
+    assert "Several columns" in result.stderr
+    assert "guess" not in apis.requests[0].url.params
+
+
+@pytest.mark.usefixtures("somebody")
+def test_other_refusals_are_told(run: Any, apis: Any, file: Path) -> None:
+    """A refusal that no choice mends ends the command."""
+    apis.say("POST /v1/jobs", refusal("unclosed-quote"))
+    assert run("submit", str(file)).exit_code == 1
+
+
+def test_without_a_terminal_nobody_is_asked(run: Any, apis: Any, file: Path) -> None:
+    """A script gets what ingest decides: it goes on with a guess."""
+    apis.say("POST /v1/jobs", accepted())
+    run("submit", str(file))
+    assert "guess" not in apis.requests[0].url.params
 
 
 def test_nothing_accepted_is_not_ok(run: Any, apis: Any, file: Path) -> None:

@@ -1,0 +1,57 @@
+"""How what was found in a file is said to people. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_KINDS = {
+    "csv": "CSV",
+    "tsv": "TSV",
+    "json-lines": "JSON Lines",
+    "json-array": "a JSON array",
+    "xlsx": "an Excel workbook",
+}
+_DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+_ENCODINGS = {
+    "utf-8": "UTF-8",
+    "utf-16-le": "UTF-16",
+    "utf-16-be": "UTF-16",
+    "windows-1252": "Windows-1252",
+}
+_BY = {"option": "as named", "heading": "by its heading", "content": "by what it holds"}
+
+
+def how_read(found: Mapping[str, Any]) -> list[str]:
+    """Say what kind of file it is, and which columns are read, in two lines."""
+    kind = _KINDS.get(found["kind"], found["kind"])
+    said = [f"Read as {kind}{', compressed' if found['compressed'] else ''}"]
+    if found["sheet"] is not None:
+        said.append(f"sheet '{found['sheet']}'")
+    if found["encoding"] is not None:
+        encoding = _ENCODINGS.get(found["encoding"], found["encoding"])
+        # Any bytes are text in it: nobody can know.
+        guessed = found["encoding_by"] == "content" and found["encoding"] == "windows-1252"
+        said.append(f"{encoding}{' by its bytes' if guessed else ''}")
+    if found["delimiter"] is not None and found["kind"] == "csv":
+        said.append(f"cells between {_DELIMITERS.get(found['delimiter'], found['delimiter'])}")
+    if not found["header"]:
+        said.append("no headings")
+    columns = [f"numbers in {_columns(found['phone'])}"]
+    columns += [
+        f"{what} in {_columns([found[name]])}"
+        for name, what in (("country", "countries"), ("reference", "references"))
+        if found[name] is not None
+    ]
+    if kept := found.get("kept"):
+        columns.append(f"kept for the results: {_columns(kept)}")
+    return [", ".join(said), _sentence(columns)]
+
+
+def _sentence(parts: Sequence[str]) -> str:
+    text = "; ".join(parts)
+    return text[:1].upper() + text[1:]
+
+
+def _columns(columns: Sequence[Mapping[str, Any]]) -> str:
+    return ", ".join(f"'{one['column']}' ({_BY.get(one['by'], one['by'])})" for one in columns)

@@ -1,0 +1,1 @@
+"""Turns the bytes of an upload into a table of text cells, whatever program wrote them."""

@@ -1,0 +1,121 @@
+"""Fuzzing of both APIs by schemathesis, on a stack that has something to show."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from aiokafka import AIOKafkaProducer
+
+from services.local.api_client import ApiClient
+from services.local.environment import without_settings
+from services.local.stack import Plan, Stack
+from services.local.twilio.config import Latency, SimulatorConfig
+from tests.fuzz.results_hooks import JOBS
+
+Api = Literal["ingest", "results"]
+ROOT = Path(__file__).parents[2]
+TOKEN = "a-token-for-the-fuzzing-tests"
+_GUARD_SECONDS = 120.0
+_FILE = (
+    b"id,phone,country,note\n1,+14155550100,,first\n2,030 23125 555,DE,=1+1\n3,12,,short\n"
+    b"4,+14155550100,,again\n5,1-800-FLOWERS,US,letters\n"
+)
+#: What is not checked, and why: any file that is of no use is refused, as the description says.
+_UNCHECKED: dict[Api, tuple[str, ...]] = {
+    "ingest": ("positive_data_acceptance",),
+    "results": (),
+}
+
+
+def published(api: Api) -> Path:
+    """The description of an API."""
+    return ROOT / "docs" / "reference" / f"openapi-{api}.json"
+
+
+def plan(environ: Mapping[str, str], settings: Mapping[str, str]) -> Plan:
+    """A stack for fuzzing: Twilio's simulator answers at once."""
+    return Plan(
+        environ={**without_settings(os.environ), **environ},
+        settings={"API_TOKENS": f"fuzz:{TOKEN}", "KAFKA_PARTITIONS": "4", **settings},
+        lookups=1,
+        simulator=SimulatorConfig(latency=Latency(median_seconds=0.001)),
+        durable=False,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Fuzzing:
+    """A running stack, and the jobs it has."""
+
+    stack: Stack
+    jobs: tuple[str, ...]
+
+    @classmethod
+    def of(cls, stack: Stack) -> Fuzzing:
+        """Give the stack jobs, results, rejected rows and a dead letter, and wait for them."""
+        programs = stack.programs
+        with ApiClient(programs["ingest"].url, programs["results"].url, TOKEN) as api:
+            jobs = [str(api.submit(_FILE, key=key)["job_id"]) for key in ("one", "two")]
+            asyncio.run(_send(stack, [b'{"phone": "+442079460123", "source": "crm"}', b"garbage"]))
+            deadline = time.monotonic() + _GUARD_SECONDS
+            while not (
+                all(api.job(job)["complete"] for job in jobs)
+                and api.get("/v1/dead-letters/summary")["total"]
+                and len(api.get("/v1/jobs")["items"]) > len(jobs)
+            ):
+                stack.check()
+                assert time.monotonic() < deadline, api.get("/v1/summary")
+                time.sleep(0.05)
+            return cls(stack, tuple(str(job["job_id"]) for job in api.get("/v1/jobs")["items"]))
+
+    def run(self, api: Api, *options: str) -> subprocess.CompletedProcess[str]:
+        """Run schemathesis against one API, with these of its options.
+
+        It ends with 1 after an answer that no description has, a server's error, or a wrong
+        request that was taken.
+        """
+        found = subprocess.run(
+            [
+                *(sys.executable, "-m", "schemathesis.cli", "run"),
+                str(published(api)),
+                f"--url={self.stack.programs[api].url}",
+                f"--header=Authorization:Bearer {TOKEN}",
+                "--checks=all",
+                *(f"--exclude-checks={','.join(_UNCHECKED[api])}" for _ in _UNCHECKED[api][:1]),
+                "--warnings=off",
+                "--no-color",
+                "--generation-database=none",
+                *options,
+            ],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "SCHEMATHESIS_HOOKS": f"tests.fuzz.{api}_hooks",
+                JOBS: ",".join(self.jobs),
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        self.stack.check()
+        return found
+
+
+async def _send(stack: Stack, values: list[bytes]) -> None:
+    environ = stack.programs["ingest"].environ
+    producer = AIOKafkaProducer(bootstrap_servers=environ["KAFKA_BOOTSTRAP_SERVERS"])
+    await producer.start()
+    try:
+        for value in values:
+            topic = f"{environ.get('KAFKA_TOPIC_PREFIX', '')}contacts.inbound"
+            await producer.send_and_wait(topic, value)
+    finally:
+        await producer.stop()

@@ -1,0 +1,54 @@
+"""The HTTP server below our routes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from services.runtime.api import Tokens, make_api
+from services.runtime.health import Readiness
+from services.runtime.http import serve_http
+
+
+async def _exchange(sent: bytes) -> tuple[list[bytes], bytes]:
+    """The head's lines and the body of what is answered to these bytes."""
+    app = make_api("results", Readiness(), CollectorRegistry(), Tokens({}), "Test")
+    async with serve_http(app, "127.0.0.1", 0, 1) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(sent)
+        answer = await reader.read()
+        writer.close()
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return head.split(b"\r\n"), body
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # TLS
+        b"+14155550100\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\nHost : x\r\n\r\n",
+    ],
+)
+async def test_what_is_no_http_gets_a_problem(sent: bytes) -> None:
+    """Also below the framework an error has its type and an id, and repeats nothing."""
+    head, body = await _exchange(sent)
+    assert head[0] == b"HTTP/1.1 400 Bad Request"
+    assert b"content-type: application/problem+json" in head
+    problem = json.loads(body)
+    assert (problem["type"], problem["status"]) == ("urn:bulk-lookup:problem:unreadable", 400)
+    assert f"x-request-id: {problem['request_id']}".encode() in head
+    assert b"415555" not in body
+
+
+async def test_a_wish_for_another_protocol_is_not_heard() -> None:
+    """A request that asks to be upgraded is answered as the HTTP that it is."""
+    head, _ = await _exchange(
+        b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: upgrade, close\r\n"
+        b"Upgrade: websocket\r\n\r\n"
+    )
+    assert head[0] == b"HTTP/1.1 200 OK"
