@@ -29,6 +29,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from pydantic import BaseModel
 
 from benchmarks.lookup.plain import CONTACTS, RESULTS, WORKERS
+from benchmarks.processes import children, cpu_seconds
 from services.contracts.codec import encode
 from services.contracts.messages import LookupRequest
 from services.contracts.packages import Package
@@ -44,7 +45,6 @@ PARTITIONS = 12
 # Arcep keeps these ranges for films and books.
 _RANGES = (33_199_000_000, 33_261_910_000, 33_353_010_000, 33_465_710_000, 33_536_490_000)
 _RANGE_SIZE = 10_000
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Figures(BaseModel):
@@ -60,21 +60,6 @@ def numbers(count: int) -> list[str]:
     if count > len(found):
         raise SystemExit(f"at most {len(found)} contacts")
     return found[:count]
-
-
-def cpu_seconds(pids: Sequence[int]) -> float:
-    """User and system time of processes and the children they waited for."""
-    total = 0
-    for pid in pids:
-        fields = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
-        total += int(fields[11]) + int(fields[12])
-    return total / _TICKS
-
-
-def postgres_pids(parent: int) -> list[int]:
-    """PostgreSQL's server process and its backends."""
-    children = Path(f"/proc/{parent}/task/{parent}/children").read_text("utf-8").split()
-    return [parent, *map(int, children)]
 
 
 def rate_of(calls: Sequence[Call]) -> float:
@@ -191,13 +176,14 @@ def run_plain(stack: Stack, phones: Sequence[str]) -> Figures:
 def run_ours(stack: Stack, phones: Sequence[str]) -> Figures:
     """Ours, two lookup workers, and results behind them."""
     programs, servers = stack.programs, stack.servers
+    postgres = servers["postgres"].pid
 
     def parts() -> dict[str, list[int]]:
         return {
             "lookup": [programs[f"lookup-{n}"].pid for n in range(1, WORKERS + 1)],
             "results": [programs["results"].pid],
             "kafka": [servers["kafka"].pid],
-            "postgresql": postgres_pids(servers["postgres"].pid),
+            "postgresql": [postgres, *children(postgres)],
             "simulator": [servers["twilio"].pid],
         }
 

@@ -14,11 +14,12 @@ from services.cli.accounts import accounts
 from services.cli.dead_letters import dead_letters
 from services.cli.exits import EXPLAINED, FAULT, OK, CommandError
 from services.cli.holds import job
-from services.cli.jobs import jobs, rejected, status
+from services.cli.jobs import jobs, status
 from services.cli.local import demo, down, up
 from services.cli.number import lookup
 from services.cli.operate import check, migrate, run
 from services.cli.output import Screen
+from services.cli.rejected import rejected
 from services.cli.results import results
 from services.cli.session import INGEST_URL, RESULTS_URL, Session
 from services.cli.submit import submit

@@ -18,6 +18,7 @@ from services.cli.exits import (
     USAGE,
     CommandError,
 )
+from services.cli.own_words import in_own_words
 
 Query = Mapping[str, str | int | bool | Sequence[str] | None]
 
@@ -102,14 +103,16 @@ class Api:
 
     def upload(
         self, path: str, content: Iterable[bytes], query: Query, headers: Mapping[str, str]
-    ) -> dict[str, Any]:
+    ) -> tuple[dict[str, Any], bool]:
         """Send a file as it is read; what it is, ingest finds.
+
+        Gives the answer, and whether something was made by it.
 
         Raises:
             RefusedError: It is not taken; says why.
             CommandError: No answer can be had.
         """
-        return self._ask(
+        answer = self._request(
             "POST",
             path,
             params=_given(query),
@@ -117,6 +120,7 @@ class Api:
             headers={"Content-Type": "application/octet-stream", **headers},
             timeout=httpx.Timeout(_SECONDS, read=_UPLOAD_SECONDS),
         )
+        return self._taken(answer), answer.status_code == httpx.codes.CREATED
 
     def download(self, path: str, query: Query | None = None) -> Iterator[bytes]:
         """Read a file in parts, as they come.
@@ -175,10 +179,15 @@ class Api:
         return page["items"], page["next"] is not None
 
     def _ask(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+        return self._taken(self._request(method, path, **request))
+
+    def _request(self, method: str, path: str, **request: Any) -> httpx.Response:
         try:
-            answer = self._client.request(method, path, **request)
+            return self._client.request(method, path, **request)
         except httpx.TransportError as error:
             raise self._away(error) from error
+
+    def _taken(self, answer: httpx.Response) -> dict[str, Any]:
         said = _said(answer)
         if answer.is_success and said is not None:
             return said
@@ -202,7 +211,9 @@ class Api:
                 f"set {self._setting}.",
                 code,
             )
-        message = f"{said['title']}. {said.get('detail', '')}".strip()
+        message = in_own_words(f"{said['title']}. {said.get('detail', '')}".strip())
+        if "accounts" in said:
+            message += f" There are: {', '.join(said['accounts'])}."
         if status in _NOT_LET_IN:
             message += " This command sends what API_TOKEN or the file API_TOKEN_FILE holds."
         if "retry_after" in said:

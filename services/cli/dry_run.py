@@ -7,6 +7,7 @@ from typing import Any
 
 from services.cli.file_found import how_read
 from services.cli.output import Column, Screen
+from services.cli.own_words import in_own_words
 from services.cli.wording import count
 
 
@@ -20,32 +21,36 @@ def show(screen: Screen, run: Mapping[str, Any]) -> None:
         screen.line("")
         screen.table(
             [Column("Rows", number=True), Column("Rejected for"), Column("Way out", wraps=True)],
-            [(count(one["rows"]), one["reason"], one["way_out"]) for one in run["reasons"]],
+            [
+                (count(one["rows"]), one["reason"], in_own_words(one["way_out"]))
+                for one in run["reasons"]
+            ],
         )
     screen.line("")
+    several = len(run["found"]["phone"]) > 1
     screen.table(
         [
             Column("Row", number=True),
-            Column("Column"),
+            *([Column("Column", wraps=True)] if several else []),
             Column("As read", wraps=True),
-            Column("Number"),
+            Column("Number, or why not"),
             Column("Country"),
             Column("Reference", wraps=True),
-            Column("Rejected for"),
         ],
         [
             (
                 str(one["row"]),
-                one["column"],
+                *([one["column"]] if several else []),
                 one["text"],
-                one["phone"] or "",
+                one["phone"] or one["reason"],
                 one["country"] or "",
                 one["reference"] or "",
-                one["reason"] or "",
             )
             for one in run["contacts"]
         ],
     )
+    if run["accepted"]:
+        screen.note("To look them up, say the same without --dry-run.")
 
 
 def show_counts(screen: Screen, counted: Mapping[str, Any], *, to_person: bool = False) -> None:

@@ -23,7 +23,7 @@ _BY = {"option": "as named", "heading": "by its heading", "content": "by what it
 
 
 def how_read(found: Mapping[str, Any]) -> list[str]:
-    """Say what kind of file it is, and which columns are read, in two lines."""
+    """Say what kind of file it is, and a line for each kind of column that is read."""
     kind = _KINDS.get(found["kind"], found["kind"])
     said = [f"Read as {kind}{', compressed' if found['compressed'] else ''}"]
     if found["sheet"] is not None:
@@ -37,20 +37,15 @@ def how_read(found: Mapping[str, Any]) -> list[str]:
         said.append(f"cells between {_DELIMITERS.get(found['delimiter'], found['delimiter'])}")
     if not found["header"]:
         said.append("no headings")
-    columns = [f"numbers in {_columns(found['phone'])}"]
-    columns += [
+    lines = [", ".join(said), f"Numbers in {_columns(found['phone'])}"]
+    lines += [
         f"{what} in {_columns([found[name]])}"
-        for name, what in (("country", "countries"), ("reference", "references"))
+        for name, what in (("country", "Countries"), ("reference", "References"))
         if found[name] is not None
     ]
     if kept := found.get("kept"):
-        columns.append(f"kept for the results: {_columns(kept)}")
-    return [", ".join(said), _sentence(columns)]
-
-
-def _sentence(parts: Sequence[str]) -> str:
-    text = "; ".join(parts)
-    return text[:1].upper() + text[1:]
+        lines.append(f"Kept for the results: {_columns(kept)}")
+    return lines
 
 
 def _columns(columns: Sequence[Mapping[str, Any]]) -> str:

@@ -1,10 +1,8 @@
-"""`bulk-lookup jobs`, `status` and `rejected`: how far jobs are."""
+"""`bulk-lookup jobs` and `status`: how far jobs are."""
 
 from __future__ import annotations
 
-import shlex
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
@@ -12,7 +10,6 @@ import typer
 
 from services.cli import watch
 from services.cli.output import AsJson, Column, Screen
-from services.cli.saving import save
 from services.cli.session import Session
 from services.cli.wording import age, count, share
 
@@ -77,60 +74,6 @@ def status(
         watch.show(screen, found)
     if follow:
         raise typer.Exit(watch.exit_code(found))
-
-
-def rejected(
-    ctx: typer.Context,
-    job: JobId,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            dir_okay=False,
-            help="CSV file to write with the whole rows, to be mended and sent again; readable "
-            "by you alone.",
-        ),
-    ] = None,
-    limit: Limit = 100,
-    as_json: AsJson = False,
-) -> None:
-    """List rows of a job that cannot be a number, and why; with --out, as a file to mend."""
-    session: Session = ctx.obj
-    screen = Screen(as_json=as_json)
-    if out is not None:
-        _save_rejected(session, screen, job, out)
-        return
-    with session.results() as api:
-        found, more = api.first(f"/v1/jobs/{job}/rejected", limit)
-    if as_json:
-        for row in found:
-            screen.json(row)
-    elif not found:
-        screen.note("No row of this job was rejected.")
-    else:
-        screen.table(
-            [
-                Column("Row", number=True),
-                Column("Column", wraps=True),
-                Column("Why"),
-                Column("What stood there (masked)", wraps=True),
-            ],
-            [[count(r["row"]), r["column"] or "-", r["reason"], r["text"]] for r in found],
-        )
-        screen.note("What to do:")
-        for reason, way_out in {r["reason"]: r["way_out"] for r in found}.items():
-            screen.note(f"  {reason}: {way_out}")
-        screen.note(f"To mend them: bulk-lookup rejected {job} --out rejected.csv")
-    tell_more(screen, more=more)
-
-
-def _save_rejected(session: Session, screen: Screen, job: UUID, out: Path) -> None:
-    with session.results() as api:
-        rows = save(api.download(f"/v1/jobs/{job}/rejected.csv"), out, screen)
-    screen.note(f"{count(rows)} rejected rows in {out}")
-    if rows:
-        screen.note("Each says what is wrong with it. Mend them there, and send the file again:")
-        screen.note(f"  bulk-lookup submit {shlex.quote(str(out))} ...")
-        screen.note("with the options of the first time; columns called rejected.* are not read.")
 
 
 def tell_more(screen: Screen, *, more: bool) -> None:

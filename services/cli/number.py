@@ -14,9 +14,10 @@ import typer
 
 from services.cli.exits import NOT_OK, OK, UNAVAILABLE, CommandError
 from services.cli.output import AsJson, Screen
+from services.cli.own_words import in_own_words
 from services.cli.packages import Packages, joined
 from services.cli.session import Session
-from services.cli.submit import Account, Country, FreshFor
+from services.cli.submit import Accept, Account, Country, FreshFor
 from services.cli.wording import when
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def lookup(
     country: Country = None,
     account: Account = None,
     fresh_for: FreshFor = None,
+    accept: Accept = None,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for the answer.")] = 60,
     as_json: AsJson = False,
 ) -> None:
@@ -52,13 +54,14 @@ def lookup(
         "account": account,
         "fresh_for": fresh_for,
         "default_country": country,
+        "accept": accept,
         "phone_column": "phone",
         "file_name": "one number",
     }
     # A key of its own each time: how old an answer may be is for lookup to judge.
     headers = {"Idempotency-Key": f"lookup-{uuid.uuid4()}"}
     with session.ingest() as api:
-        job = api.upload("/v1/jobs", [_one_row(text)], query, headers)
+        job, _ = api.upload("/v1/jobs", [_one_row(text)], query, headers)
     with session.results() as api, screen.err.status("Waiting", spinner="line"):
         until = time.monotonic() + timeout
         if job["rejected"]:
@@ -101,11 +104,10 @@ def _wait(api: Api, job_id: str, what: str, until: float, timeout: float) -> dic
 
 
 def _rejection(row: dict[str, Any]) -> CommandError:
-    return CommandError(
-        f"This cannot be a number ({row['reason']}). Write it with + and the country code, or "
-        "say --country.",
-        NOT_OK,
-    )
+    way_out = in_own_words(row["way_out"])
+    if row["reason"] == "no-country":
+        way_out = "Write it with + and the country code, or say --country."
+    return CommandError(f"This cannot be a number ({row['reason']}). {way_out}", NOT_OK)
 
 
 def _show(screen: Screen, contact: dict[str, Any]) -> None:

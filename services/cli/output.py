@@ -24,6 +24,9 @@ AsJson = Annotated[
 
 #: Narrower than this, a text that wraps is no use in a table.
 _LEAST_WRAPPED = 12
+#: Spaces between two columns, of which the box itself draws one.
+_GAP = 2
+_DIVIDER = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +53,15 @@ class Screen:
 
     def line(self, text: str, style: str = "") -> None:
         """Print a line of the result."""
-        self.out.print(_text(text, style))
+        self.out.print(_text(text, style), soft_wrap=not self.out.is_terminal)
 
     def note(self, text: str, style: str = "") -> None:
         """Tell the person something that is no part of the result."""
-        self.err.print(_text(text, style))
+        self.err.print(_text(text, style), soft_wrap=not self.err.is_terminal)
+
+    def command(self, text: str) -> None:
+        """Tell the person a command to type; it is one line, however long, to be copied whole."""
+        self.err.print(_text(f"  {text}"))
 
     def fields(self, values: Mapping[str, str]) -> None:
         """Print named values, one a line."""
@@ -90,7 +97,9 @@ class Screen:
             self.out.print(Text("  ".join(padded).rstrip()))
 
     def _laid_out(self, columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
-        table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+        table = Table(
+            box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, _GAP - _DIVIDER, 0, 0)
+        )
         for column in columns:
             table.add_column(
                 column.heading,
@@ -114,7 +123,7 @@ def _least_width(columns: Sequence[Column], widths: Sequence[int]) -> int:
         min(width, _LEAST_WRAPPED) if column.wraps else width
         for column, width in zip(columns, widths, strict=True)
     )
-    return sum(least) + 2 * (len(columns) - 1)
+    return sum(least) + _GAP * (len(columns) - 1)
 
 
 def _clean(text: str) -> str:

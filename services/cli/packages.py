@@ -19,7 +19,10 @@ class PackageName(StrEnum):
 Packages = Annotated[
     list[PackageName] | None,
     typer.Option(
-        "--package", help="What to ask; again for more. All but basic cost money per number."
+        "--package",
+        metavar="PACKAGE",
+        help="What to ask: line_type_intelligence or caller_name, which cost money per number; "
+        "again for more. basic, which is free, without.",
     ),
 ]
 

@@ -12,7 +12,7 @@ from services.cli.jobs import JobId
 from services.cli.output import AsJson, Screen
 from services.cli.saving import save
 from services.cli.session import Session
-from services.cli.wording import count
+from services.cli.wording import count, progress
 
 #: As `services.contracts.turns.State`, whose import would slow every command down.
 StateName = Literal[
@@ -56,6 +56,10 @@ def results(
         if out is None:
             for part in found:
                 sys.stdout.buffer.write(part)
-            return
-        rows = save(found, out, screen, is_csv=not as_json)
-    screen.note(f"{count(rows)} contacts in {out}")
+            sys.stdout.buffer.flush()
+        else:
+            rows = save(found, out, screen, is_csv=not as_json)
+            screen.note(f"{count(rows)} contacts in {out}")
+        standing = api.get(f"/v1/jobs/{job}", {"breakdown": False})
+    if standing["sealed"] and not standing["complete"]:
+        screen.note(f"The job has not ended: {progress(standing)}.")

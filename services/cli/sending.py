@@ -10,14 +10,13 @@ from services.cli.output import Screen
 _CHUNK = 256 * 1024
 
 
-def in_chunks(source: BinaryIO, size: int | None, screen: Screen, then: str) -> Iterator[bytes]:
+def in_chunks(source: BinaryIO, size: int | None, screen: Screen) -> Iterator[bytes]:
     """Give a file in chunks, and say how far it is, how fast, and how long it takes.
 
     Args:
         source: What to send.
         size: Its bytes; `None` if nobody knows.
         screen: Where the bar goes, if that is a terminal.
-        then: What is said when all is sent.
     """
     from rich.progress import (  # noqa: PLC0415 - only here
         BarColumn,
@@ -48,4 +47,4 @@ def in_chunks(source: BinaryIO, size: int | None, screen: Screen, then: str) -> 
             if left is not None:
                 # A file that grows meanwhile is sent as long as it was announced.
                 left -= len(chunk)
-    screen.note(then)
+    screen.note("Sent; it is being read.")

@@ -15,10 +15,10 @@ from services.cli import dry_run as dry
 from services.cli import watch
 from services.cli.choosing import chosen
 from services.cli.exits import NOT_OK, OK
-from services.cli.file_found import how_read
 from services.cli.output import AsJson, Screen
 from services.cli.packages import Packages, joined
 from services.cli.sending import in_chunks
+from services.cli.sent import tell, tell_next
 from services.cli.session import Session
 
 _STANDARD_INPUT = Path("-")
@@ -62,6 +62,16 @@ FreshFor = Annotated[
     ),
 ]
 
+Accept = Annotated[
+    Acceptable | None,
+    typer.Option(
+        "--accept",
+        metavar="WHICH",
+        help="Numbers to take: valid, those in their country's numbering plan; possible, all of "
+        "a length that it has. valid without.",
+    ),
+]
+
 
 def _check_key(key: str | None) -> str | None:
     if key is not None and not (key.strip() == key and key and all(" " <= c <= "~" for c in key)):
@@ -79,15 +89,18 @@ def submit(
     phone_column: Annotated[
         list[str] | None,
         typer.Option(
+            metavar="COLUMN",
             help="Heading of the numbers' column; found without. Again for more: each number "
-            "is a contact."
+            "is a contact.",
         ),
     ] = None,
     country_column: Annotated[
-        str | None, typer.Option(help="Heading of the countries' column; found without.")
+        str | None,
+        typer.Option(metavar="COLUMN", help="Heading of the countries' column; found without."),
     ] = None,
     reference_column: Annotated[
-        str | None, typer.Option(help="Heading of your own ids' column; found without.")
+        str | None,
+        typer.Option(metavar="COLUMN", help="Heading of your own ids' column; found without."),
     ] = None,
     keep: Annotated[
         list[str] | None,
@@ -104,13 +117,7 @@ def submit(
             "without are called A, B, C.",
         ),
     ] = None,
-    accept: Annotated[
-        Acceptable | None,
-        typer.Option(
-            help="Numbers to take: those valid in their country's numbering plan, or all of a "
-            "possible length. Valid without."
-        ),
-    ] = None,
+    accept: Accept = None,
     delimiter: Annotated[
         str | None, typer.Option(help="Between the cells of CSV: , ; | or tab; found without.")
     ] = None,
@@ -140,8 +147,8 @@ def submit(
 ) -> None:
     """Look up all contacts of a file.
 
-    If no heading says which column holds the numbers, what the cells hold does; on a terminal
-    you are asked first.
+    If no heading says which column holds the numbers, what the cells hold does;
+    on a terminal you are asked first.
     """
     session: Session = ctx.obj
     screen = Screen(as_json=as_json)
@@ -156,7 +163,7 @@ def submit(
         "reference_column": reference_column,
         "keep": keep or None,
         "header": header,
-        "accept": None if accept is None else accept.value,
+        "accept": accept,
         "delimiter": delimiter,
         "encoding": encoding,
         "sheet": sheet,
@@ -164,15 +171,16 @@ def submit(
     }
     headers = {} if key is None else {"Idempotency-Key": key}
     asks = file != _STANDARD_INPUT and not (yes or as_json or dry_run) and _somebody_is_there()
-    answer = _send(session, screen, file, query, headers, asks=asks)
+    answer, is_new = _send(session, screen, file, query, headers, asks=asks)
     if dry_run:
         screen.json(answer) if as_json else dry.show(screen, answer)
     elif wait:
-        _follow(session, screen, answer)
+        _follow(session, screen, answer, is_new=is_new)
     elif as_json:
         screen.json(answer)
     else:
-        _tell(screen, answer)
+        tell(screen, answer, is_new=is_new)
+        tell_next(screen, answer, "status", "results", "rejected")
     raise typer.Exit(OK if answer["accepted"] else NOT_OK)
 
 
@@ -188,19 +196,21 @@ def _send(
     headers: Mapping[str, str],
     *,
     asks: bool,
-) -> dict[str, Any]:
-    """Send the file; what it does not say is asked for, if `asks`, before anything is taken."""
+) -> tuple[dict[str, Any], bool]:
+    """Send the file; what it does not say is asked for, if `asks`, before anything is taken.
+
+    Gives the answer, and whether there was no such job before.
+    """
     from services.cli.client import RefusedError  # noqa: PLC0415 - httpx costs 0.3 s
 
     piped = file == _STANDARD_INPUT
     size = None if piped else file.stat().st_size
     length = {} if size is None else {"Content-Length": str(size)}
-    then = "Sent; it is being read." if query["dry_run"] else "Sent; it is being put on Kafka."
     asked: dict[str, Any] = {"guess": False} if asks else {}
     with session.ingest() as api:
         while True:
             with sys.stdin.buffer if piped else file.open("rb") as source:
-                content = in_chunks(source, size, screen, then)
+                content = in_chunks(source, size, screen)
                 try:
                     return api.upload(
                         "/v1/jobs", content, {**query, **asked}, {**headers, **length}
@@ -212,27 +222,13 @@ def _send(
                     asked |= choice
 
 
-def _follow(session: Session, screen: Screen, job: dict[str, Any]) -> None:
-    _tell(screen, job, to_person=True)
+def _follow(session: Session, screen: Screen, job: dict[str, Any], *, is_new: bool) -> None:
+    tell(screen, job, is_new=is_new, to_person=True)
     with session.results() as api:
         ended = watch.follow(api, str(job["job_id"]), screen)
     if screen.as_json:
         screen.json(job | {"job": ended})
     else:
         watch.show(screen, ended)
+        tell_next(screen, job, "results", "rejected")
     raise typer.Exit(watch.exit_code(ended))
-
-
-def _tell(screen: Screen, job: dict[str, Any], *, to_person: bool = False) -> None:
-    say = screen.note if to_person else screen.line
-    say(f"Job {job['job_id']}", "bold")
-    for line in how_read(job["found"]) if job.get("found") else ():
-        say(line)
-    dry.show_counts(screen, job, to_person=to_person)
-    if to_person:
-        return
-    screen.note("What next:")
-    screen.note(f"  bulk-lookup status {job['job_id']} --watch")
-    screen.note(f"  bulk-lookup results {job['job_id']} --out results.csv")
-    if job["rejected"]:
-        screen.note(f"  bulk-lookup rejected {job['job_id']}")

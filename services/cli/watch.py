@@ -25,13 +25,15 @@ _BAD = ("dead", "cancelled")
 def follow(api: Api, job_id: str, screen: Screen) -> dict[str, Any]:
     """Wait until every contact of a job has its end, telling how far it is meanwhile.
 
+    Its rejected rows are stored then, too.
+
     Raises:
         CommandError: The job cannot be read, for longer than a restart takes.
     """
     told_at = told = None
     with screen.err.status("Waiting", spinner="line") as status:
         while True:
-            job = _read(api, job_id)
+            job = read(api, job_id)
             line = wording.progress(job)
             if job["state"] == "receiving":
                 line += "; still being received"
@@ -39,13 +41,13 @@ def follow(api: Api, job_id: str, screen: Screen) -> dict[str, Any]:
                 line += f"; held: {hold['key']} ({hold['why']})"
             status.update(line)
             now = time.monotonic()
-            ended = bool(job["complete"])
+            ended = bool(job["complete"]) and has_rejected(job)
             due = told_at is None or now - told_at >= LINE_SECONDS
             if not screen.err.is_terminal and line != told and (due or ended):
                 screen.note(line)
                 told, told_at = line, now
             if ended:
-                return _read(api, job_id, breakdown=True)
+                return read(api, job_id, breakdown=True)
             time.sleep(POLL_SECONDS)
 
 
@@ -91,15 +93,24 @@ def exit_code(job: Mapping[str, Any]) -> int:
 
 def _show_outcomes(screen: Screen, outcomes: list[dict[str, Any]]) -> None:
     names = ("ok", "failed", "exhausted", "reused", "billed_yes", "billed_unknown")
-    headings = ("Package", "Answered", "Failed", "Gave up", "Reused", "Billed", "Billed?")
+    headings = ("Package", "Answered", "Failed", "Gave up", "Reused", "Billed", "Maybe billed")
     screen.table(
         [Column(heading, number=place > 0) for place, heading in enumerate(headings)],
         [[one["package"], *(wording.count(one[name]) for name in names)] for one in outcomes],
     )
 
 
-def _read(api: Api, job_id: str, *, breakdown: bool = False) -> dict[str, Any]:
-    """One reading; a service that is away for a moment is asked again."""
+def has_rejected(job: Mapping[str, Any]) -> bool:
+    """Tell whether all rejected rows of a job are stored, as far as their number is known."""
+    return not job["sealed"] or job["rejected"] >= job["sealed"]["rejected"]
+
+
+def read(api: Api, job_id: str, *, breakdown: bool = False) -> dict[str, Any]:
+    """One reading; a service that is away for a moment is asked again.
+
+    Raises:
+        CommandError: The job cannot be read, for longer than a restart takes.
+    """
     give_up_at = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:

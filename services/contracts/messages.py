@@ -6,13 +6,14 @@ defaults. A breaking change is a new version, lifted to the newest by `codec`.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -128,6 +129,11 @@ class RejectedContact(Message):
     cut: bool = False
 
 
+def _decimal_as_it_stands(value: Any) -> Any:
+    """Keep the `.0` or the exponent of a number: digits may be gone, which ingest must see."""
+    return str(value) if isinstance(value, float) else value
+
+
 def _bounded(extra: dict[str, str | None] | None) -> dict[str, str | None] | None:
     if extra and sum(len(name) + len(text or "") for name, text in extra.items()) > MAX_EXTRA_CHARS:
         raise ValueError(f"has over {MAX_EXTRA_CHARS} characters, names and texts together")
@@ -139,7 +145,9 @@ class InboundContact(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", coerce_numbers_to_str=True)
 
-    phone: str = Field(max_length=256, description="The number, best as +E.164.")
+    phone: Annotated[str, BeforeValidator(_decimal_as_it_stands)] = Field(
+        max_length=256, description="The number, best as +E.164."
+    )
     country: str | None = Field(
         default=None, description="ISO 3166 region of a number written nationally."
     )

@@ -41,8 +41,8 @@ SENTENCES: dict[RejectReason, str] = {
     "letters": "There are letters in the phone number. Write it in digits alone.",
     "vanity": ("The number is spelled in letters. Write the digits of those keys of a telephone."),
     "spreadsheet-damaged": (
-        "A spreadsheet has turned the number into a decimal, a date or an error, and digits may "
-        "be gone. "
+        "A spreadsheet has turned the number into a decimal, a negative number, a date or an "
+        "error, and digits may be gone. "
         "Format the column as text, enter the number anew and export again."
     ),
     "several-numbers": "There is more than one number in the cell. Put each into a row of its own.",

@@ -28,7 +28,13 @@ from services.ingest.preview import DryRun, DryRuns
 from services.ingest.problem_types import BAD_FILE, IDEMPOTENCY_KEY_REUSED, IN_PROGRESS, OF_INGEST
 from services.ingest.settings import IngestSettings
 from services.ingest.spool import Spool, SpoolFullError
-from services.ingest.submissions import BusyError, ConflictError, HeldElsewhereError, Sealed
+from services.ingest.submissions import (
+    BusyError,
+    ConflictError,
+    HeldElsewhereError,
+    Sealed,
+    StalledError,
+)
 from services.runtime.api import caller, problem_responses
 from services.runtime.problem_descriptions import COMMON
 from services.runtime.problems import RETRY_AFTER, Problem
@@ -132,7 +138,7 @@ def jobs_router(door: Door, spool: Spool, settings: IngestSettings) -> APIRouter
                 return await dry_runs.run(
                     body.file, reading_of(query, body), is_json=is_json(query, body)
                 )
-        submissions = await door.enter()
+        submissions = door.enter()
         body = await spool_body(request, spool)
         upload = upload_of(query, account, body, source, idempotency_key, settings)
         try:
@@ -149,7 +155,7 @@ def jobs_router(door: Door, spool: Spool, settings: IngestSettings) -> APIRouter
                 job_id=str(upload.job.job_id),
                 retry_after=RETRY_AFTER,
             ) from None
-        except TimeoutError:
+        except StalledError:
             raise away(
                 "The file is here and goes on to Kafka as soon as Kafka and PostgreSQL take it."
             ) from None
@@ -170,7 +176,7 @@ def _refusing() -> Iterator[None]:
     except ParseError as error:
         raise _bad_file(error) from None
     except SpoolFullError:
-        raise away("There is no room on disk to unpack the file now.") from None
+        raise away("There is no room on disk to work on the file now.") from None
     except BusyError:
         raise away("Too many files are on their way, or the service is stopping.") from None
 

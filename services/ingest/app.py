@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from services.ingest.accept import with_basic
@@ -20,7 +20,7 @@ from services.runtime.api import Tokens, make_api
 from services.runtime.database import open_pool
 from services.runtime.health import Readiness
 from services.runtime.http import listening_host, serve_http
-from services.runtime.kafka import Publisher, make_consumer
+from services.runtime.kafka import Publisher, close_consumer, make_consumer
 from services.runtime.kafka_rights import check_kafka
 from services.runtime.kafka_watch import wait_for_kafka
 from services.runtime.logs import get_logger
@@ -33,6 +33,9 @@ log = get_logger(__name__)
 
 #: Seconds between two looks at whether Kafka and PostgreSQL answer.
 _CHECK_EVERY = 2.0
+#: Threads: reading a large file holds one until it ends, and there are others left, however few
+#: cores the machine has, for bodies on their way to the disk and for `contacts.inbound`.
+_THREADS = 32
 #: Seconds that answers under way get after all work is done.
 _LAST_ANSWERS = 2.0
 
@@ -44,6 +47,7 @@ async def serve(settings: IngestSettings, stop: Stop) -> None:
         SettingsError: A token, or DATABASE_URL, is wrong.
         PortTakenError: HTTP_PORT is another program's.
     """
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS))
     readiness = Readiness("kafka", "postgresql")
     tokens = Tokens.from_settings(settings)
     spool = Spool(settings.spool_directory, settings.spool_limit_bytes, settings.max_upload_bytes)
@@ -77,14 +81,12 @@ class _Program:
         ]
         await self._stop.wait()
         self._door.close()
-        deadline = time.monotonic() + self._settings.drain_limit.total_seconds()
-        _, late = await asyncio.wait(parts, timeout=deadline - time.monotonic())
+        limit = self._settings.drain_limit.total_seconds()
+        _, late = await asyncio.wait(parts, timeout=limit)
         for task in (connecting, *late):
             task.cancel()
         await asyncio.gather(connecting, *parts, return_exceptions=True)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(max(1.0, deadline - time.monotonic())):
-                await self._publisher.stop()
+        await self._publisher.stop()
         if isinstance(self._stop.fault, SettingsError):
             raise self._stop.fault
 
@@ -120,7 +122,7 @@ class _Program:
             show_standing(group, [settings.topics.inbound.name], inbound.standings)
             await inbound.run(self._stop)
         finally:
-            await consumer.stop()
+            await close_consumer(consumer)
 
     async def _take_uploads(self, connecting: asyncio.Task[int]) -> None:
         settings = self._settings

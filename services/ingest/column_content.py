@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Sequence
 
 from services.contracts.masking import mask_phone
@@ -21,8 +20,6 @@ _LEAST_ROWS = 0.1
 #: Fewer are no number anywhere.
 _FEWEST_DIGITS = 7
 _MOST_CHARS = 64
-# Dates read as numbers of some countries.
-_DATE = re.compile(r"\s*(?:\d{4}[-./]\d\d?[-./]\d\d?|\d\d?[-./]\d\d?[-./]\d{4})(?:[T\s].*)?")
 
 
 def candidates(
@@ -32,8 +29,8 @@ def candidates(
     besides: Collection[int],
     country: int | None,
     default_country: str | None,
-) -> list[Candidate]:
-    """Find the columns of which most cells are valid phone numbers, the best first.
+) -> list[tuple[int, Candidate]]:
+    """Find the columns of which most cells are valid phone numbers, by their places, the best first.
 
     Args:
         names: What the columns are called; cells beyond them are not looked at.
@@ -58,13 +55,22 @@ def candidates(
                 numbers += 1
                 example = example or mask_phone(text.strip())
         if numbers and numbers >= _LEAST_SHARE * filled and numbers >= _LEAST_ROWS * len(rows):
-            found.append(Candidate(name, numbers, filled, example))
-    return sorted(found, key=lambda candidate: -(candidate.numbers or 0))
+            found.append((index, Candidate(name, numbers, filled, example)))
+    return sorted(found, key=lambda place: -(place[1].numbers or 0))
+
+
+def is_like_number(text: str) -> bool:
+    """Tell whether a cell looks like a number, of whatever country: digits and no letters."""
+    return (
+        len(text) <= _MOST_CHARS
+        and sum(map(str.isdecimal, text)) >= _FEWEST_DIGITS
+        and not any(map(str.isalpha, text))
+    )
 
 
 def is_number(text: str, country: str | None) -> bool:
-    """Tell whether a cell holds a valid phone number and not, say, a date."""
-    if isinstance(text, Made) or len(text) > _MOST_CHARS or _DATE.fullmatch(text):
+    """Tell whether a cell holds a valid phone number."""
+    if isinstance(text, Made) or len(text) > _MOST_CHARS:
         return False
     if sum(map(str.isdecimal, text)) < _FEWEST_DIGITS:
         return False

@@ -10,8 +10,11 @@ from services.ingest.submissions import BusyError, Submissions
 from services.runtime.database import UNAVAILABLE
 from services.runtime.health import Condition, Readiness
 from services.runtime.kafka import Publisher
+from services.runtime.logs import get_logger
 from services.runtime.problem_types import UNAVAILABLE as AWAY
 from services.runtime.problems import RETRY_AFTER, Problem
+
+log = get_logger(__name__)
 
 #: Seconds in which Kafka must answer.
 _WITHIN = 3.0
@@ -65,14 +68,16 @@ class Door:
         if self._stopping:
             raise away("The service is stopping.")
 
-    async def enter(self) -> Submissions:
-        """Give a way in, if everything behind it answers right now.
+    def enter(self) -> Submissions:
+        """Give a way in, if everything behind it answered when it was last checked.
+
+        Asking again for each upload would cost more than a small one does. What has gone
+        since is met on the way, and loses nothing either.
 
         Raises:
             Problem: 503.
         """
         self.check_staying()
-        await self.check()
         missing = self._readiness.missing
         if self._inside is None or missing:
             raise away(f"The service waits for {' and '.join(sorted(missing)) or 'its start'}.")
@@ -83,11 +88,15 @@ class Door:
         return self._inside.submissions
 
     def _note(self, condition: Condition, why: object) -> None:
+        away = condition in self._readiness.missing
         if why is None:
             self._readiness.met(condition)
+            if away:
+                log.info("a part answers", part=condition)
         else:
             name = type(why).__name__ if isinstance(why, BaseException) else str(why)
             self._readiness.unmet(condition, name)
+            log.warning("a part does not answer", part=condition, reason=name)
 
 
 def away(why: str) -> Problem:

@@ -14,14 +14,16 @@ PHONE = frozenset(
         "phone, phone number, phone no, phone nr, phone num, telephone, telephone number, tel",
         "tel no, tel number, mobile, mobile phone, mobile number, mobile no, cell, cell phone",
         "cell number, cellular, contact number, contact phone, work phone, home phone, msisdn",
-        "e164, whatsapp, whatsapp number, customer phone, primary phone, phone e164",
+        "e164, whatsapp, whatsapp number, customer phone, primary phone, phone e164, landline",
+        "landline number, business phone, office phone, other phone, mobile phone number",
         # German, Dutch
         "Telefon, Telefonnummer, Telefonnr, Tel nr, Rufnummer, Handy, Handynummer, Handynr",
         "Mobil, Mobilnummer, Mobiltelefon, Mobilfunknummer, telefoon, telefoonnummer, mobiel",
-        "mobiel nummer, gsm, gsm nummer",
+        "mobiel nummer, gsm, gsm nummer, Festnetz, Festnetznummer, vaste telefoon",
         # French, Italian, Spanish, Portuguese, Romanian
         "téléphone, numéro de téléphone, n° de téléphone, n° téléphone, num tel, numéro, portable",
-        "téléphone portable, téléphone mobile, telefono, numero di telefono, cellulare, n telefono",
+        "téléphone portable, téléphone mobile, téléphone fixe, fixe, telefono fijo, telefone fixo",
+        "telefono, numero di telefono, cellulare, n telefono",
         "numero de telefono, telefono movil, movil, celular, telefone, numero de telefone",
         "telemóvel, telefone celular, număr de telefon, numar telefon, nr telefon",
         # Swedish, Danish, Norwegian, Finnish, Icelandic, Estonian, Latvian, Lithuanian

@@ -27,6 +27,7 @@ from services.ingest.phone import Rejection, normalise
 _SHOWN = 5
 _ACCOUNT: TypeAdapter[str] = TypeAdapter(AccountName)
 _PACKAGES = ", ".join(Package)
+_SEND = 'Send an object in UTF-8, such as {"phone": "+..."}.'
 
 
 class InboundRecord(Protocol):
@@ -116,15 +117,15 @@ def _request(record: InboundRecord, defaults: Defaults, now: datetime) -> Lookup
 
 
 def _contact(value: bytes) -> InboundContact:
+    if not value:
+        raise _Refused("undecodable", f"The record has no value. {_SEND}")
     try:
         contact = InboundContact.model_validate_json(value)
     except ValidationError as error:
         problems = error.errors(include_input=False, include_url=False, include_context=False)
         if problems[0]["type"] == "json_invalid":
-            raise _Refused(
-                "undecodable",
-                'The value is not JSON in UTF-8. Send an object such as {"phone": "+..."}.',
-            ) from None
+            # What the reader says is a place and what it looked for there, never what it found.
+            raise _Refused("undecodable", f"{problems[0]['msg']}. {_SEND}") from None
         listed = "; ".join(
             f"{'.'.join(map(str, problem['loc'])) or 'record'}: {problem['msg']}"
             for problem in problems[:_SHOWN]

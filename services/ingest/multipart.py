@@ -7,6 +7,9 @@ from collections.abc import AsyncIterator
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+#: Bytes that may follow a form, which nobody reads.
+MOST_AFTER = 64 * 1024
+
 
 class MultipartError(Exception):
     """The body is not a multipart form with exactly one file; the message says the way out."""
@@ -53,7 +56,11 @@ class MultipartFile:
         Raises:
             MultipartError: The body is no such form, or ends too early.
         """
+        after = 0
         async for part in body:
+            after += len(part) if self._ended else 0
+            if after > MOST_AFTER:
+                raise MultipartError("Something follows the form's last boundary.")
             try:
                 self._parser.write(part)
             except FormParserError as error:

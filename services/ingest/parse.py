@@ -13,7 +13,13 @@ from itertools import islice
 
 from services.contracts.messages import MAX_EXTRA_CHARS
 from services.contracts.reject_reasons import RejectReason
-from services.ingest.column_content import SAMPLE_CHARS, SAMPLE_ROWS, candidates, is_number
+from services.ingest.column_content import (
+    SAMPLE_CHARS,
+    SAMPLE_ROWS,
+    candidates,
+    is_like_number,
+    is_number,
+)
 from services.ingest.columns import (
     By,
     Candidate,
@@ -104,7 +110,8 @@ def open_contacts(
         source: The upload.
         options: What is said of it.
         is_json: Its type or name says JSON.
-        on_progress: Called now and then while the file is read.
+        on_progress: Called for every part of the file that is read, here and by the contacts'
+            rows, in the thread that reads.
 
     Raises:
         ParseError: It cannot be taken.
@@ -121,8 +128,9 @@ def read_contacts(table: Table, options: Options) -> Contacts:
     """
     is_json = table.found.kind in _JSON
     rows = table.rows()
-    begun = next(_filled(rows), None)
-    if begun is None:
+    # Keys of JSON are headings also where they are blank.
+    begun = next(rows if is_json else _filled(rows), None)
+    if begun is None or not begun[1]:
         raise ParseError(
             "empty-file",
             "The file is empty. Send a row of headings, one of them 'Phone', and the contacts.",
@@ -138,14 +146,22 @@ def read_contacts(table: Table, options: Options) -> Contacts:
     else:
         headings = [letters(index) for index in range(len(first))]
     columns = _columns(headings, first, marks.without(rows), options, has_header=has_header)
-    width = len(first) if has_header else None
+    lettered = headings == list(map(letters, range(len(first))))
+    # The letters that we wrote for a file without headings do not say how long its rows are.
+    width = len(first) if has_header and not (marks.columns and lettered) else None
+    header = begun[0] if has_header else -1
+
+    def contacts() -> Iterator[Row | BadRow]:
+        after = (row for row in marks.without(table.rows()) if row[0] > header)
+        return _contacts(after, columns, width, options.default_country)
+
     return Contacts(
         table.found,
         headings,
         has_header,
         header_by,
         columns,
-        lambda: _contacts(marks.without(table.rows()), columns, width, options.default_country),
+        contacts,
     )
 
 
@@ -167,7 +183,8 @@ def _has_header(first: list[str], options: Options, *, is_json: bool) -> tuple[b
         return False, "content"
     if has_known_heading(first):
         return True, "heading"
-    if any(is_number(cell, options.default_country) for cell in first):
+    # Its country may stand in a column that nothing says is one: no contact is lost by that.
+    if any(is_like_number(cell) or is_number(cell, options.default_country) for cell in first):
         return False, "content"
     return True, "heading"
 
@@ -232,32 +249,29 @@ def _by_content(
             headings,
         )
     if len(found) > 1:
-        raise several(headings, found)
-    [one] = found
+        raise several(headings, [candidate for _, candidate in found])
+    [(index, one)] = found
     if not options.guess:
         raise ColumnError(
             "uncertain-column",
             f"No column has a heading that means a phone number. In {one.column!r}, {one.numbers} "
             f"of the first {one.of} cells are numbers. Name it by `phone_column` if it is meant.",
             headings,
-            candidates=found,
+            candidates=[one],
         )
-    return Column(headings.index(one.column), one.column, "content")
+    return Column(index, one.column, "content")
 
 
 def _contacts(
     rows: Rows, columns: Columns, width: int | None, default_country: str | None
 ) -> Iterator[Row | BadRow]:
-    """Read contacts; `width` is that of the header, of which there is none without it."""
+    """Read contacts from the rows after the header; `width` is its own, if rows must fit in it."""
     heading = columns.phones[0].heading
     nearest = min(column.index for column in columns.phones)
     country = columns.country.index if columns.country else None
     reference = columns.reference.index if columns.reference else None
-    filled = _filled(rows)
-    if width is not None:
-        next(filled)
     empty = True
-    for number, cells in filled:
+    for number, cells in _filled(rows):
         empty = False
         count = len(cells)
         if count <= nearest:

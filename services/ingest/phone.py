@@ -77,7 +77,7 @@ def normalise(text: str, country: str | None, accept: Accept = "valid") -> Phone
     for digits, digits_region in readings:
         outcome = _check(digits, digits_region, written.extension)
         if isinstance(outcome, Phone):
-            return _unless_ambiguous(outcome, digits, digits_region)
+            return _unless_ambiguous(outcome, digits, digits_region, bare=text.strip().isdecimal())
     if accept == "possible":
         possible = {
             _possible(digits, digits_region, written.extension)
@@ -103,18 +103,45 @@ def _readings(written: Written, region: str | None) -> list[tuple[str, str | Non
     return readings
 
 
-def _unless_ambiguous(phone: Phone, digits: str, region: str | None) -> Phone | Rejection:
+def _unless_ambiguous(
+    phone: Phone, digits: str, region: str | None, *, bare: bool
+) -> Phone | Rejection:
     """Reject digits that are a national number and, with a plus, another one too.
 
     Spreadsheets drop the plus: 49 171 1234567 is a German mobile number that lost it, and
-    also a German landline number without its 0.
+    also a German landline number without its 0. Where a country writes a 0 before its numbers,
+    a cell of digits alone (`bare`) that has none may have lost either: 447911123456 is British
+    with a plus, and German with a 0.
     """
-    if region is None or not digits.startswith(str(phonenumbers.country_code_for_region(region))):
+    if region is None:
+        return phone
+    is_own = digits.startswith(str(phonenumbers.country_code_for_region(region)))
+    if not is_own and not (bare and _writes_prefix(region)):
         return phone
     other = _check("+" + digits, None, None)
-    if isinstance(other, Phone) and other.e164 != phone.e164:
-        return Rejection("ambiguous")
-    return phone
+    if not isinstance(other, Phone) or other.e164 == phone.e164:
+        return phone
+    return Rejection("ambiguous") if is_own or _lacks_prefix(phone, digits) else phone
+
+
+@cache
+def _writes_prefix(region: str) -> bool:
+    """Tell whether a country writes its prefix for calls within it before any of its numbers."""
+    metadata = PhoneMetadata.metadata_for_region(region, None)
+    if metadata is None or metadata.national_prefix is None:
+        return False
+    return any(
+        metadata.national_prefix in (form.national_prefix_formatting_rule or "")
+        for form in metadata.number_format
+    )
+
+
+def _lacks_prefix(phone: Phone, digits: str) -> bool:
+    """Tell whether a national number is written otherwise in its country, with more digits."""
+    national = phonenumbers.format_number(
+        phonenumbers.parse(phone.e164), phonenumbers.PhoneNumberFormat.NATIONAL
+    )
+    return "".join(filter(str.isdecimal, national)) != digits
 
 
 def _check(digits: str, region: str | None, extension: str | None) -> Phone | Rejection:

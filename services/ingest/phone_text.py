@@ -33,10 +33,10 @@ def read(text: str) -> Written | PhoneReason:
     """Read a cell, or say why it is no phone number whatever the country."""
     if len(text) > MAX_TEXT:
         return "not-a-number"
-    if _USUAL.fullmatch(text):
+    if _USUAL.fullmatch(text) and not _RECKONED.fullmatch(text):
         return _written(text, None)
     plain = _unwrap(_tidy(text))
-    if _DAMAGED.fullmatch(plain):
+    if _DAMAGED.fullmatch(plain) or _RECKONED.fullmatch(plain):
         return "spreadsheet-damaged"
     body, extension = _take_extension(plain)
     if any(map(str.isalpha, body)):
@@ -154,6 +154,14 @@ _DAMAGED = re.compile(
     r"[+-]?\d+(?:[.,]\d+)?\s?E\s?[+-]?\d+|[+-]?\d{7,}[.,]0+|[+-]?\d{5,}[.,]\d{1,2}"
     r"|[+-]?\d{1,3}(?:,\d{3}){2,}(?:\.\d+)?|#{2,}|#[A-Z]+[A-Z0-9/]*[!?]?",
     re.IGNORECASE,
+)
+
+# -4155550101, which 1-4155550102 comes to, and what looks like a date and may be one: the
+# digits of either can be a valid number, and another than was entered.
+_RECKONED = re.compile(
+    r" *(?:-\d+"
+    r"|(?:19|20)\d\d([-./])(?:0?[1-9]|1[0-2])\1(?:0?[1-9]|[12]\d|3[01])"
+    r"|(?:0?[1-9]|[12]\d|3[01])([-./])(?:0?[1-9]|[12]\d|3[01])\2(?:19|20)\d\d) *"
 )
 
 _EXTENSION = re.compile(

@@ -95,7 +95,7 @@ class DryRuns:
 
 async def _run(file: Source, options: Options, *, is_json: bool) -> DryRun:
     contacts = await asyncio.to_thread(open_contacts, file, options, is_json=is_json)
-    tally = Tally()
+    tally = Tally(file.scratch)
     shown: list[ReadContact] = []
     rows = contacts.rows()
     kept = contacts.columns.kept

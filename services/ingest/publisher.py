@@ -12,6 +12,7 @@ from services.contracts.topics import Topics
 from services.ingest.accept import Accepted, Judge, Rejected, Terms
 from services.ingest.jobs import Counts
 from services.ingest.parse import BadRow, Contacts, Row
+from services.ingest.tables.table import Scratch
 from services.ingest.tally import Tally
 from services.runtime.kafka import Outgoing, Publisher, partition_of
 from services.runtime.logs import get_logger
@@ -29,17 +30,15 @@ _WINDOW = 2
 _READ_BATCH = 5_000
 
 
-async def check_whole(contacts: Contacts, on_progress: Callable[[], None]) -> None:
+async def check_whole(contacts: Contacts) -> None:
     """Read the whole file once, so that one that breaks off later is never half published.
-
-    `on_progress` is called whenever rows were read.
 
     Raises:
         ParseError: It cannot be taken.
     """
     rows = contacts.rows()
     while await asyncio.to_thread(_skip, rows, _READ_BATCH):
-        on_progress()
+        pass
 
 
 class FilePublisher:
@@ -57,17 +56,23 @@ class FilePublisher:
         self._partitions = partitions
 
     async def publish(
-        self, contacts: Contacts, terms: Terms, on_progress: Callable[[], None]
+        self,
+        contacts: Contacts,
+        terms: Terms,
+        scratch: Callable[[], Scratch],
+        on_progress: Callable[[], None],
     ) -> Counts:
         """Publish every row and wait for the last acknowledgement.
 
-        `on_progress` is called whenever records were acknowledged. Publishing the same file
-        with the same terms again makes the same records.
+        `scratch` makes a file for what is too much for memory, and `on_progress` is called
+        whenever records were acknowledged. Publishing the same file with the same terms again
+        makes the same records.
 
         Raises:
+            SpoolFullError: There is no room for that file.
             ProduceError: Kafka refuses a record for good.
         """
-        tally = Tally()
+        tally = Tally(scratch)
         records = self._records(contacts.rows(), Judge(terms), tally)
         window: deque[asyncio.Task[None]] = deque()
         try:

@@ -62,11 +62,12 @@ class IngestSettings(ProgramSettings, DatabaseSettings, ApiSettings):
     )
     spool_limit_bytes: PositiveInt = Field(
         default=2048 * _MEBIBYTE,
-        description="Bytes that all uploads together may take on disk; over it, 503.",
+        description="Bytes that all uploads together may take on disk; over it, 503. So it is before "
+        "the disk has less than 256 MiB left, or a twentieth of it if that is less.",
     )
     stall_limit: Duration = Field(
         default=timedelta(seconds=30),
-        description="How long a sender waits while nothing is acknowledged before it gets 503; "
+        description="How long a sender waits while nothing is read or acknowledged before it gets 503; "
         "publishing goes on all the same.",
     )
     results_url: str = Field(

@@ -25,6 +25,10 @@ _WRITE = 256 * 1024
 #: Uploads on the disk at a time, those on their way included: each holds a file and a buffer.
 MOST_FILES = 200
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+#: Bytes of the disk that are left to others, who may be Kafka and PostgreSQL; of a small disk
+#: a twentieth.
+_LEFT_TO_OTHERS = 256 * 1024 * 1024
+_LEFT_PART = 20
 
 
 class UploadTooLargeError(Exception):
@@ -60,15 +64,19 @@ class Spool:
 
         Raises:
             UploadTooLargeError: It will be larger than `max_upload`.
-            SpoolFullError: There is not so much room, or there are too many uploads.
+            SpoolFullError: There is not so much room, by the limit or on the disk, or there are
+                too many uploads.
         """
         if announced > self.max_upload:
             raise UploadTooLargeError
         if self._used + announced > self._limit or self._files >= MOST_FILES:
             raise SpoolFullError
-        file = SpooledFile(self, self.unnamed())
+        unnamed = self.unnamed()
+        if not _has_room(unnamed, announced):
+            unnamed.close()
+            raise SpoolFullError
         self._files += 1
-        return file
+        return SpooledFile(self, unnamed)
 
     def closed(self) -> None:
         """Count an upload out."""
@@ -140,7 +148,8 @@ class SpooledFile:
 
         Raises:
             UploadTooLargeError: It is larger than any file may be.
-            SpoolFullError: There is no more room, by the limit or on the disk.
+            SpoolFullError: There is no more room, by the limit or on the disk, of which some is
+                left to others.
         """
         gathered = bytearray()
         async for chunk in chunks:
@@ -244,12 +253,23 @@ class _Reader(io.RawIOBase):
 
 
 def _write_all(file: IO[bytes], data: bytes) -> None:
+    if not _has_room(file, len(data)):
+        raise SpoolFullError
     view = memoryview(data)
     try:
         while view:
             view = view[file.write(view) :]
     except OSError as error:
         raise _no_room(error) from error
+
+
+def _has_room(file: IO[bytes], size: int) -> bool:
+    """Tell whether the file's disk takes so much more and is not full then."""
+    disk = os.fstatvfs(file.fileno())
+    if not disk.f_blocks:  # it does not say
+        return True
+    kept = min(_LEFT_TO_OTHERS, disk.f_blocks * disk.f_frsize // _LEFT_PART)
+    return disk.f_bavail * disk.f_frsize - size >= kept
 
 
 def _no_room(error: OSError) -> Exception:

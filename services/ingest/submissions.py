@@ -52,6 +52,10 @@ class BusyError(Exception):
     """Too many submissions are at work, or the program is stopping."""
 
 
+class StalledError(Exception):
+    """Nothing has moved for so long that nobody need wait; the submission goes on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Upload:
     """A file and what is asked for its contacts."""
@@ -85,14 +89,14 @@ class Submission:
         self.moved_at = time.monotonic()
 
     def moved(self) -> None:
-        """Records of it were acknowledged."""
+        """Some of it was read, or records of it were acknowledged."""
         self.moved_at = time.monotonic()
 
     async def wait(self, stall_limit: float) -> Sealed:
         """Wait for its end; the submission goes on if the waiting does not.
 
         Raises:
-            TimeoutError: Nothing was acknowledged for `stall_limit` seconds.
+            StalledError: Nothing was read or acknowledged for `stall_limit` seconds.
             ParseError: The file cannot be taken.
             ConflictError: The job exists otherwise.
             HeldElsewhereError: Another process publishes it.
@@ -100,7 +104,7 @@ class Submission:
         while not self.task.done():
             left = self.moved_at + stall_limit - time.monotonic()
             if left <= 0:
-                raise TimeoutError
+                raise StalledError
             await asyncio.wait({self.task}, timeout=left)
         return self.task.result()
 
@@ -200,7 +204,7 @@ class Submissions:
                 on_progress=moved,
             )
             if found is None:
-                await check_whole(contacts, moved)
+                await check_whole(contacts)
             async with self._jobs.held(job.job_id) as alone:
                 if not alone:
                     raise HeldElsewhereError
@@ -227,7 +231,7 @@ class Submissions:
             phones=contacts.columns.phones,
             kept=contacts.columns.kept,
         )
-        counts = await self._publisher.publish(contacts, terms, moved)
+        counts = await self._publisher.publish(contacts, terms, upload.file.scratch, moved)
         while True:
             try:
                 await self._jobs.seal(job.job_id, counts)

@@ -32,15 +32,15 @@ from services.lookup.route import Policy
 from services.lookup.settings import LookupSettings
 from services.lookup.twilio import TwilioClient
 from services.runtime.control_topic import ControlTopic, show_running
-from services.runtime.database import Pool, open_pool
+from services.runtime.database import Pool, close_pool, open_pool, watch_postgresql
 from services.runtime.health import Readiness, health_router
 from services.runtime.http import LOOPBACK, serve_http
-from services.runtime.kafka import Publisher, client_options, make_consumer
+from services.runtime.kafka import Publisher, client_options, close_consumer, make_consumer
 from services.runtime.kafka_rights import check_kafka, reading_refused
 from services.runtime.kafka_watch import wait_for_kafka, watch_kafka
 from services.runtime.logs import get_logger
 from services.runtime.metrics import registry_for
-from services.runtime.program import FaultError, Stop, first_of, run_program
+from services.runtime.program import Stop, first_of, run_program
 from services.runtime.standing import show_standing
 
 log = get_logger(__name__)
@@ -202,12 +202,14 @@ async def serve(settings: LookupSettings, stop: Stop) -> None:
             settings, lambda: check_kafka(settings, "lookup"), readiness, stop
         )
         pool = await open_pool(settings, "lookup", readiness, stop)
-        stack.push_async_callback(pool.close)
+        stack.push_async_callback(close_pool, pool, 1)
         publisher = Publisher(settings)
+        stack.push_async_callback(publisher.stop)
         control_consumer, ends_consumer = make_consumer(settings), make_consumer(settings)
-        for kafka_client in (publisher, control_consumer, ends_consumer):
-            stack.push_async_callback(kafka_client.stop)
-            await wait_for_kafka(settings, kafka_client.start, readiness, stop)
+        for consumer in (control_consumer, ends_consumer):
+            stack.push_async_callback(close_consumer, consumer)
+        for client_of_kafka in (publisher, control_consumer, ends_consumer):
+            await wait_for_kafka(settings, client_of_kafka.start, readiness, stop)
         client = TwilioClient(accounts)
         stack.push_async_callback(client.close)
         for account in accounts:
@@ -225,10 +227,13 @@ async def serve(settings: LookupSettings, stop: Stop) -> None:
             ends=ends_consumer,
             partitions=partitions,
         )
-        watching = stop.watch(asyncio.create_task(watch_kafka(publisher, readiness)))
-        stack.callback(watching.cancel)
+        for watch in (
+            watch_kafka(publisher, readiness, parts.assignment.why_unheard),
+            watch_postgresql(pool, readiness),
+        ):
+            stack.callback(stop.watch(asyncio.create_task(watch)).cancel)
         longest = max(a.connect_timeout + a.read_timeout for a in accounts.values())
-        await _run(parts, control, readiness, stop, settings.drain_limit.total_seconds(), longest)
+        await _run(parts, control, readiness, stop, longest)
 
 
 async def _run(
@@ -236,7 +241,6 @@ async def _run(
     control: ControlTopic,
     readiness: Readiness,
     stop: Stop,
-    limit: float,
     longest: float,
 ) -> None:
     app = parts.app
@@ -248,7 +252,7 @@ async def _run(
             return
         readiness.met("control")
         try:
-            await app.start()
+            await _start(app, stop)
             show_standing(app.conf.id, parts.topics, app.consumer.standings)
             watch = watchdog(app.consumer, parts.lease, longest)
             tasks.append(stop.watch(asyncio.create_task(watch)))
@@ -259,7 +263,7 @@ async def _run(
             await app.consumer.stop_taking()
         finally:
             # Whatever came of the drain: the consumer's thread would keep the process alive.
-            await _stop_faust(app, limit)
+            await app.stop()
     finally:
         parts.assignment.revoked()
         for task in tasks:
@@ -267,17 +271,25 @@ async def _run(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+async def _start(app: faust.App, stop: Stop) -> None:
+    """Start Faust, which waits for Kafka; a stop asked for meanwhile does not wait with it."""
+    starting = asyncio.create_task(app.start())
+    try:
+        await first_of(asyncio.wait({starting}), stop.wait())
+        if starting.done():
+            starting.result()
+    except BaseException as error:
+        # Before Faust is stopped, which may take all the time that a stop has.
+        stop.fail(error)
+        raise
+    finally:
+        starting.cancel()
+
+
 def _fault_of(crash: BaseException) -> BaseException:
     if isinstance(crash, KafkaError) and not crash.retriable:
         return reading_refused(crash)
     return crash
-
-
-async def _stop_faust(app: faust.App, limit: float) -> None:
-    try:
-        await asyncio.wait_for(app.stop(), limit)
-    except TimeoutError as error:
-        raise FaultError("Faust did not stop within DRAIN_LIMIT") from error
 
 
 def main() -> int:

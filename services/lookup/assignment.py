@@ -32,8 +32,7 @@ _CALL_GRACE = 10.0
 class Assignment:
     """Raises the barrier for new partitions and sets this process's share of each limit.
 
-    `readiness` has `partitions` met from an assignment until a revocation, and from the first
-    one on `kafka` while the lease holds.
+    `readiness` has `partitions` met from an assignment until a revocation.
     """
 
     def __init__(
@@ -57,6 +56,7 @@ class Assignment:
         self._partitions = partitions
         self._readiness = readiness
         self._raising: asyncio.Task[None] | None = None
+        self._joined = False
 
     def assigned(self, partitions: set[int], generation: int) -> None:
         """These partitions are this process's now; the barrier's ends are read from here on."""
@@ -71,7 +71,7 @@ class Assignment:
                 )
         self._raising = self._watch(asyncio.create_task(self._raise(partitions, generation)))
         self._readiness.met("partitions")
-        self._readiness.asks("kafka", self._why_no_kafka)
+        self._joined = True
 
     def revoked(self) -> None:
         """All partitions go; replies to what was asked before are void."""
@@ -80,8 +80,9 @@ class Assignment:
         self._barrier.drop()
         self._paid.revoked()
 
-    def _why_no_kafka(self) -> str | None:
-        return None if self._lease.holds else "no heartbeat of late"
+    def why_unheard(self) -> str | None:
+        """Why Kafka does not count on this process, from its first assignment on; None if it does."""
+        return "no heartbeat of late" if self._joined and not self._lease.holds else None
 
     def _cancel(self) -> None:
         if self._raising is not None:

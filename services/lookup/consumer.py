@@ -1,6 +1,6 @@
 """Faust's consumer, made safe: what it commits, when it drains, what it may fetch.
 
-Five things of Faust 0.15.3 are replaced, each because it was seen to lose records:
+Six things of Faust 0.15.3 are replaced, each because it was seen to lose records:
 
 - its book of acknowledgements, which jumps over holes: only `Intake.done_up_to` is
   committed, and only what the broker confirmed counts as committed;
@@ -10,7 +10,9 @@ Five things of Faust 0.15.3 are replaced, each because it was seen to lose recor
 - its fetch, whose set of partitions empties while it waits for an assignment: to aiokafka
   an empty set is all of them, and Faust drops what it did not ask for, past its place;
 - its crash on a commit that fails: the next commit covers it, and the watchdog sees one
-  that never succeeds.
+  that never succeeds;
+- its patience with a Kafka that is away: each commit, and the end of its thread, which keeps
+  the process alive, come to an end all the same.
 
 It also tells the lease of each heartbeat, sent from the consumer's own thread.
 """
@@ -30,13 +32,15 @@ from faust.transport.drivers import aiokafka as driver
 
 from services.lookup.intake import Intake
 from services.lookup.lease import Lease
+from services.runtime.ending import end
 from services.runtime.logs import get_logger
 from services.runtime.metrics import CONSUMER_REBALANCES
 from services.runtime.standing import Standing
 
 log = get_logger(__name__)
-#: A drain's commit takes no longer, whatever the broker does.
+#: A commit takes no longer: aiokafka's own tries for as long as Kafka is away.
 _COMMIT_SECONDS = 5.0
+_RETRY_AFTER = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,8 @@ class _Thread(driver.AIOKafkaConsumerThread):
     """The thread in which aiokafka runs."""
 
     async def on_start(self) -> None:
-        await super().on_start()
+        if not await self._connect():
+            return
         coordinator = self._consumer._coordinator  # noqa: SLF001 - heartbeats have no public hook
         beat, lease = coordinator._do_heartbeat, self.consumer.lease  # noqa: SLF001 - the same
 
@@ -68,6 +73,19 @@ class _Thread(driver.AIOKafkaConsumerThread):
 
         coordinator._do_heartbeat = heartbeat  # noqa: SLF001 - the same
 
+    async def _connect(self) -> bool:
+        """Start aiokafka's consumer, for as long as Kafka is away; false if a stop came first."""
+        while not self.should_stop:
+            try:
+                return not (await self.wait(super().on_start())).stopped
+            except KafkaError as error:
+                if not error.retriable:
+                    raise
+                log.warning("the group waits for kafka", reason=type(error).__name__)
+                await end("consumer", self._consumer.stop())
+                await self.sleep(_RETRY_AFTER)
+        return False
+
     async def _fetch_records(self, consumer: Any, *asked: Any, **limits: Any) -> Any:
         fetched = await super()._fetch_records(consumer, *asked, **limits)
         # No await from here on: until then the places of what is dropped are put back.
@@ -75,6 +93,23 @@ class _Thread(driver.AIOKafkaConsumerThread):
         for tp in (fetched.keys() - kept.keys()) & consumer.assignment():
             consumer.seek(tp, fetched[tp][0].offset)
         return kept
+
+    def on_crash(self, msg: str, *fmt: Any, **kwargs: Any) -> None:
+        """Print nothing: the crash is logged, where numbers are masked."""
+
+    async def on_thread_stop(self) -> None:
+        # In a task of its own: cancelled in here, the thread would never say that it is done.
+        await end("consumer", super().on_thread_stop())
+
+    async def commit(self, offsets: Mapping[Any, int]) -> bool:
+        # Not through Faust's queue, whose two workers would be kept by two such commits.
+        committing = asyncio.run_coroutine_threadsafe(self._commit(offsets), self.thread_loop)
+        try:
+            async with asyncio.timeout(_COMMIT_SECONDS):
+                return await asyncio.wrap_future(committing)
+        except TimeoutError:
+            log.warning("commit failed", reason=f"no answer within {_COMMIT_SECONDS:.0f} s")
+            return False
 
     async def _commit(self, offsets: Mapping[Any, int]) -> bool:
         assignment = self.assignment()
@@ -103,6 +138,7 @@ class Consumer(driver.Consumer):
         self._barred: set[int] = set()
         #: Whether Faust has seeked since the assignment; nothing may be fetched before.
         self._seeked = False
+        self._committed_last = False
         #: By partition, the offset that the broker confirmed.
         self.confirmed: dict[Any, int] = {}
 
@@ -117,6 +153,12 @@ class Consumer(driver.Consumer):
         """For a stop of the program: drain, and do not open again."""
         self.intake.stop()
         await self.drain()
+        if left := self.uncommitted():
+            log.warning(
+                "not committed; what was done comes again and is dropped", partitions=len(left)
+            )
+        # Faust commits twice more as it stops: with Kafka away they would only take time.
+        self._committed_last = True
 
     async def drain(self) -> None:
         """Stop the flow, end or await what is under work, and commit what is done."""
@@ -125,16 +167,13 @@ class Consumer(driver.Consumer):
         self.app.flow_control.clear()
         await self.intake.drain(self)
         for _ in range(2):  # the first may only wait for one already under way
-            try:
-                await asyncio.wait_for(self.commit(), _COMMIT_SECONDS)
-            except TimeoutError:
-                log.warning("not committed in time; what was done comes again and is dropped")
+            await self.commit()
 
     async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
         """Commit what the intake is done with, and remember only what the broker confirmed."""
         del topics, start_new_transaction
         offsets = self.uncommitted()
-        if not offsets or not await self._commit(offsets):
+        if self._committed_last or not offsets or not await self._commit(offsets):
             return False
         self.confirmed.update(offsets)
         return True
@@ -215,8 +254,16 @@ class Consumer(driver.Consumer):
         }
 
 
+class _Boot(faust.App.BootStrategy):
+    """Without Faust's producer: outcomes are appended by our own."""
+
+    enable_kafka_producer = False
+
+
 class App(faust.App):
-    """Faust's app without its folder on disk: there are no tables to keep in it."""
+    """Faust's app without its producer, and its folder on disk: there are no tables to keep."""
+
+    BootStrategy = _Boot
 
     def _create_directories(self) -> None:
         """Make none."""

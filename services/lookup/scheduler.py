@@ -22,7 +22,7 @@ from fastapi import FastAPI
 from services.lookup.due import Due, Waiting
 from services.runtime.health import Readiness, health_router
 from services.runtime.http import LOOPBACK, serve_http
-from services.runtime.kafka import Publisher, make_consumer
+from services.runtime.kafka import Publisher, close_consumer, make_consumer
 from services.runtime.kafka_rights import check_kafka, reading_refused
 from services.runtime.kafka_watch import wait_for_kafka, watch_kafka
 from services.runtime.logs import get_logger
@@ -209,8 +209,9 @@ async def serve(settings: SchedulerSettings, stop: Stop) -> None:
             fetch_max_wait_ms=100,
             max_partition_fetch_bytes=_FETCH_BYTES,
         )
+        stack.push_async_callback(publisher.stop)
+        stack.push_async_callback(close_consumer, consumer)
         for client in (publisher, consumer):
-            stack.push_async_callback(client.stop)
             await wait_for_kafka(settings, client.start, readiness, stop)
         scheduler = Scheduler(settings, consumer, publisher, readiness)
         retries = [topic.name for _, topic in settings.topics.retries]

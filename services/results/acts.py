@@ -24,7 +24,6 @@ class Act(BaseModel):
     why: Annotated[
         str,
         StringConstraints(
-            strip_whitespace=True,
             min_length=1,
             max_length=500,
             # PostgreSQL keeps no NUL, and what is blank says nothing.

@@ -20,12 +20,12 @@ from services.results.store import Store
 from services.results.writer import Writer
 from services.runtime.api import Tokens, make_api
 from services.runtime.control_topic import ControlTopic
-from services.runtime.database import open_pool
+from services.runtime.database import close_pool, open_pool, watch_postgresql
 from services.runtime.health import Readiness
 from services.runtime.http import listening_host, serve_http
-from services.runtime.kafka import Publisher, make_consumer
+from services.runtime.kafka import Publisher, close_consumer, make_consumer
 from services.runtime.kafka_rights import check_kafka
-from services.runtime.kafka_watch import wait_for_kafka
+from services.runtime.kafka_watch import wait_for_kafka, watch_kafka
 from services.runtime.metrics import TOPIC_RETENTION, registry_for
 from services.runtime.program import Stop, run_program
 from services.runtime.standing import show_standing
@@ -53,7 +53,7 @@ async def serve(settings: ResultsSettings, stop: Stop) -> None:
         )
         TOPIC_RETENTION.set(settings.kafka_retention.total_seconds())
         pool = await open_pool(settings, "results", readiness, stop)
-        stack.push_async_callback(pool.close)
+        stack.push_async_callback(close_pool, pool, settings.drain_limit.total_seconds())
         publisher = Publisher(settings)
         stack.push_async_callback(publisher.stop)
         group = settings.group("results")
@@ -65,9 +65,9 @@ async def serve(settings: ResultsSettings, stop: Stop) -> None:
             max_poll_interval_ms=_NEVER_MS,
             rebalance_timeout_ms=_SESSION_MS,
         )
-        stack.push_async_callback(consumer.stop)
+        stack.push_async_callback(close_consumer, consumer)
         control_consumer = make_consumer(settings)
-        stack.push_async_callback(control_consumer.stop)
+        stack.push_async_callback(close_consumer, control_consumer)
         for client in (publisher, consumer, control_consumer):
             await wait_for_kafka(settings, client.start, readiness, stop)
 
@@ -105,8 +105,18 @@ async def serve(settings: ResultsSettings, stop: Stop) -> None:
             readiness.met("control")
             await releaser.run()
 
+        # The API answers from PostgreSQL; a load balancer that left it out would show nobody
+        # what is stored.
+        readiness.serve_without("kafka")
         await _until_stopped(
-            stop, control.run(), holds.run(), writer.run(), release(), keep_measuring(pool)
+            stop,
+            control.run(),
+            holds.run(),
+            writer.run(),
+            release(),
+            keep_measuring(pool),
+            watch_kafka(publisher, readiness),
+            watch_postgresql(pool, readiness),
         )
 
 

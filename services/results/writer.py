@@ -91,6 +91,8 @@ class Writer:
         self._readers = readers(topics)
         self._left_to_others = left_to_others(topics)
         self._faults_in_a_row = 0
+        #: PostgreSQL was away when last asked.
+        self._refused = False
 
     async def run(self) -> None:
         """Store records until cancelled; a batch under way is then rolled back, and comes again.
@@ -102,6 +104,9 @@ class Writer:
         while True:
             try:
                 await self.step()
+                if self._refused:
+                    # The places were read anew, whether or not there was anything to store.
+                    self._answered()
             except StalePlaceError:
                 log.info("another process has stored these partitions; reading their places anew")
                 self._places.lose()
@@ -267,7 +272,7 @@ class Writer:
                 self._unavailable(error)
                 await asyncio.sleep(_RETRY_AFTER)
             else:
-                self._readiness.met("postgresql")
+                self._answered()
                 RESULTS_BATCH_DURATION.observe(time.perf_counter() - started)
                 self._places.advance(moves)
                 self._tell(taken, folded)
@@ -275,8 +280,13 @@ class Writer:
 
     def _unavailable(self, error: BaseException) -> None:
         RESULTS_WRITE_ERRORS.inc()
+        self._refused = True
         self._readiness.unmet("postgresql", type(error).__name__)
         log.warning("postgresql does not take it, trying again", reason=type(error).__name__)
+
+    def _answered(self) -> None:
+        self._refused = False
+        self._readiness.met("postgresql")
 
     def _tell(self, taken: Sequence[Taken], folded: Folded) -> None:
         changed = {change.place for change in folded.history}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Literal
 
 import asyncpg
 
+from services.runtime.ending import end
 from services.runtime.health import Readiness
 from services.runtime.logs import get_logger
 from services.runtime.metrics import POOL_CONNECTIONS, POOL_MAX
@@ -33,9 +35,20 @@ UNAVAILABLE = (
     asyncpg.exceptions.LockNotAvailableError,
     asyncpg.exceptions.QueryCanceledError,
 )
+#: The newest migration of the kind `pre`: what this release reads and writes is there after it.
+SCHEMA = 3
+
+
+class _OldSchemaError(Exception):
+    """The schema is of an older release."""
+
+
 #: The program's role or its tables are not there yet.
-_NOT_MIGRATED = (asyncpg.InvalidParameterValueError, asyncpg.UndefinedTableError)
+_NOT_MIGRATED = (asyncpg.InvalidParameterValueError, asyncpg.UndefinedTableError, _OldSchemaError)
 _RETRY_AFTER = 1.0
+#: Seconds between two looks at whether PostgreSQL still answers, and how long it has for it.
+_LOOK_EVERY = 2.0
+_ANSWER_WITHIN = 3.0
 
 
 def role_of(program: Program) -> str:
@@ -80,6 +93,36 @@ async def open_pool(
             return pool
 
 
+async def watch_postgresql(pool: Pool, readiness: Readiness) -> None:
+    """Look whether PostgreSQL still answers, until cancelled, also if nobody asks it anything.
+
+    `readiness` loses and regains `postgresql`. Whoever asks more of it, such as to write, has
+    the last word on that: what is found here is only taken back by what is found here.
+    """
+    away = False
+    while True:
+        await asyncio.sleep(_LOOK_EVERY)
+        if pool.get_idle_size() == 0 and pool.get_size() == pool.get_max_size():
+            continue  # all connections are in use, by those who will find out
+        try:
+            async with asyncio.timeout(_ANSWER_WITHIN):
+                await pool.fetchval("SELECT 1")
+        except UNAVAILABLE as error:
+            away = True
+            readiness.unmet("postgresql", _why(error))
+            log.warning("postgresql does not answer", reason=_why(error))
+        else:
+            if away:
+                readiness.met("postgresql")
+                log.info("postgresql answers again")
+            away = False
+
+
+async def close_pool(pool: Pool, within: float) -> None:
+    """Close it once nobody uses it any more; after `within` seconds whatever is under way ends."""
+    await end("postgresql", pool.close(), within)
+
+
 def _measure(pool: Pool) -> None:
     POOL_MAX.set(pool.get_max_size())
     POOL_CONNECTIONS.labels(state="idle").set_function(pool.get_idle_size)
@@ -104,11 +147,21 @@ async def _connect(url: str | None, size: int, program: Program) -> Pool:
         init=_decode_json,
     )
     try:
-        await pool.fetchval("SELECT 'jobs'::regclass")
+        await _require_schema(pool)
     except BaseException:
         pool.terminate()
         raise
     return pool
+
+
+async def _require_schema(pool: Pool) -> None:
+    """Refuse a schema without the columns of this release: records would be buried for want of them."""
+    try:
+        applied = await pool.fetchval("SELECT max(version) FROM schema_migrations") or 0
+    except asyncpg.InsufficientPrivilegeError:
+        applied = 1  # the right to read this came with the second
+    if applied < SCHEMA:
+        raise _OldSchemaError(f"the schema has migration {applied}, not {SCHEMA}")
 
 
 def _why(error: Exception) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Literal
 
@@ -22,7 +22,9 @@ class Ready(BaseModel):
     """Whether a program can do its work."""
 
     status: Literal["ok", "waiting"]
-    missing: dict[str, str] = Field(description="What it waits for, and why that is not there.")
+    missing: dict[str, str] = Field(
+        description="What it waits for, and why that is not there. With 200 it serves all the same."
+    )
 
 
 class Readiness:
@@ -30,27 +32,32 @@ class Readiness:
 
     def __init__(self, *conditions: Condition) -> None:
         #: By condition, why it does not hold; None while it does.
-        self._why: dict[Condition, Callable[[], str | None]] = {}
+        self._why: dict[Condition, str | None] = {}
+        self._served_without: set[Condition] = set()
         for condition in conditions:
             self.unmet(condition, "not yet")
 
     def met(self, condition: Condition) -> None:
         """The condition holds from now on."""
-        self.asks(condition, lambda: None)
+        self._why[condition] = None
 
     def unmet(self, condition: Condition, why: str) -> None:
         """The condition does not hold, and why."""
-        self.asks(condition, lambda: why)
-
-    def asks(self, condition: Condition, why: Callable[[], str | None]) -> None:
-        """From now on `why()` tells, whenever somebody looks: None while the condition holds."""
         self._why[condition] = why
+
+    def serve_without(self, condition: Condition) -> None:
+        """From now on the condition is still told, and the program is ready without it."""
+        self._served_without.add(condition)
+
+    @property
+    def ready(self) -> bool:
+        """Whether the program can serve."""
+        return not self.missing.keys() - self._served_without
 
     @property
     def missing(self) -> dict[str, str]:
         """The conditions that do not hold, with the reasons."""
-        told = {condition: why() for condition, why in self._why.items()}
-        return {condition: why for condition, why in told.items() if why is not None}
+        return {condition: why for condition, why in self._why.items() if why is not None}
 
     def samples(self) -> Iterable[Sample]:
         """Each condition with 1 while it does not hold, and 0 while it does."""
@@ -75,7 +82,7 @@ def health_router(service: str, readiness: Readiness, registry: CollectorRegistr
     async def readyz(response: Response) -> Ready:
         """Whether the program can do its work now; if not, what it waits for."""
         missing = readiness.missing
-        response.status_code = 503 if missing else 200
+        response.status_code = 200 if readiness.ready else 503
         return Ready(status="waiting" if missing else "ok", missing=missing)
 
     @router.get("/version")

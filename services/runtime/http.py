@@ -21,6 +21,9 @@ log = get_logger(__name__)
 LOOPBACK = "127.0.0.1"
 #: Connections that wait to be taken; uvicorn's own number.
 _BACKLOG = 2048
+#: Bytes of a request's line and headers, or of what follows a chunked body: they are kept in
+#: memory, and the parser takes any number of them.
+_LARGEST_HEAD = 64 * 1024
 
 
 class PortTakenError(FaultError):
@@ -39,7 +42,27 @@ class _Server(uvicorn.Server):
 
 
 class _Protocol(HttpToolsProtocol):
-    """Answers also what is no HTTP with a problem."""
+    """Answers also what is no HTTP, or has no end, with a problem."""
+
+    #: Bytes that came since something was whole.
+    _pending = 0
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came, unless it is a head that is too large."""
+        self._pending += len(data)
+        super().data_received(data)
+        if self._pending > _LARGEST_HEAD and not self.transport.is_closing():
+            self.send_400_response(f"The head is over {_LARGEST_HEAD} bytes.")
+
+    def on_headers_complete(self) -> None:
+        """Count anew."""
+        self._pending = 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Count anew: a body is bounded by whoever reads it."""
+        self._pending = 0
+        super().on_body(body)
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what cannot be parsed; what it was stands nowhere."""

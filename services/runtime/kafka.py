@@ -19,6 +19,7 @@ from aiokafka.partitioner import murmur2
 from aiokafka.structs import RecordMetadata
 from prometheus_client import Counter, Histogram
 
+from services.runtime.ending import end
 from services.runtime.kafka_reach import say_trouble
 from services.runtime.kafka_security import security_options
 from services.runtime.logs import get_logger
@@ -97,6 +98,11 @@ def make_consumer(settings: ProgramSettings, *topics: str, **options: Any) -> AI
     )
 
 
+async def close_consumer(consumer: AIOKafkaConsumer) -> None:
+    """Leave the group and disconnect, also if Kafka does not answer."""
+    await end("consumer", consumer.stop())
+
+
 def make_admin(settings: ProgramSettings) -> AIOKafkaAdminClient:
     """A client that makes and describes topics."""
     return AIOKafkaAdminClient(**client_options(settings))
@@ -147,8 +153,8 @@ class Publisher:
         await self._producer.start()
 
     async def stop(self) -> None:
-        """Flush and disconnect."""
-        await self._producer.stop()
+        """Flush and disconnect; what Kafka does not acknowledge soon is given up."""
+        await end("producer", self._producer.stop())
 
     async def publish(
         self,

@@ -141,13 +141,15 @@ async def _make(
             for topic in missing
         ]
     )
-    for name, code, *rest in response.topic_errors:
-        error = for_code(code)
-        if error in {TopicAuthorizationFailedError, ClusterAuthorizationFailedError}:
-            raise TopicsError(
-                f"Kafka does not let this program make {name}: allow it Create on the topic, or "
-                "make the topics as docs/reference/topics.md says"
-            )
-        if code and error is not TopicAlreadyExistsError:
-            raise TopicsError(f"Kafka did not make {name}: {error.__name__} {rest[0] or ''}")
+    errors = {name: (for_code(code), detail) for name, code, detail in response.topic_errors}
+    denied = {TopicAuthorizationFailedError, ClusterAuthorizationFailedError}
+    # Kafka answers in any order.
+    if refused := [topic.name for topic in missing if errors[topic.name][0] in denied]:
+        raise TopicsError(
+            f"Kafka does not let this program make {', '.join(refused)}: allow it Create on them, "
+            "or make them as docs/reference/topics.md says"
+        )
+    for name, (error, detail) in errors.items():
+        if error not in {NoError, TopicAlreadyExistsError}:
+            raise TopicsError(f"Kafka did not make {name}: {error.__name__} {detail or ''}")
     log.info("made topics", topics=[topic.name for topic in missing])

@@ -49,17 +49,24 @@ async def wait_for_kafka(
             return result
 
 
-async def watch_kafka(publisher: Publisher, readiness: Readiness) -> None:
+async def watch_kafka(
+    publisher: Publisher,
+    readiness: Readiness,
+    why_unheard: Callable[[], str | None] = lambda: None,
+) -> None:
     """Look whether Kafka still answers, until cancelled; `readiness` loses and regains `kafka`.
 
-    Not for results: its API answers from PostgreSQL, also while Kafka is away.
+    A Kafka that answers may still not hear of this program's own work: `why_unheard()` says so.
     """
+    away = False
     while True:
         await asyncio.sleep(_LOOK_EVERY)
-        why = await publisher.trouble(_ANSWER_WITHIN)
+        why = await publisher.trouble(_ANSWER_WITHIN) or why_unheard()
         if why is None:
             readiness.met("kafka")
-            continue
-        if "kafka" not in readiness.missing:
+            if away:
+                log.info("kafka answers again")
+        else:
+            readiness.unmet("kafka", why)
             log.warning("kafka does not answer", reason=why)
-        readiness.unmet("kafka", why)
+        away = why is not None

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
+import time
 from contextlib import suppress
 from typing import Any, TextIO
 
 import structlog
 
 from services.contracts.masking import mask_phone, mask_text
+from services.runtime.log_repeats import Repeats, line_of
 
 #: Libraries that say at `info` what only their authors need.
 _QUIET = ("aiokafka", "asyncio", "faust", "mode", "httpx", "httpcore", "uvicorn")
+#: Loggers that warn, some with a traceback, of what our own words or metrics say already: of each
+#: commit that takes longer than the pause between two, of each connection that is refused.
+_SILENT = ("mode.timers", "asyncpg.pool")
 _SECRET_WORDS = ("authorization", "password", "secret", "token", "api_key")
 
 
@@ -38,7 +44,25 @@ def _masked(key: str, value: Any) -> Any:
 
 
 class _Handler(logging.StreamHandler[TextIO]):
-    """A record that cannot be written is said so; the default repeats it, unmasked."""
+    """Writes no flood; says of a record that cannot be written so, not the record, unmasked."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._repeats = Repeats()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record, unless the same was written a moment ago; called under a lock."""
+        try:
+            line = line_of(record)
+        except (TypeError, ValueError):
+            self.handleError(record)
+            return
+        left_out = 0 if line is None else self._repeats.admit(line, time.monotonic())
+        if left_out is not None:
+            if left_out and isinstance(record.msg, dict):
+                record.msg = {**record.msg, "left_out": left_out}
+            record.left_out = left_out  # of a library's, whose message is still a text
+            super().emit(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
         """Say on standard error whose record it was, and what was wrong."""
@@ -72,7 +96,7 @@ def configure_logging(service: str, level: str) -> None:
     handler = _Handler(sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[_say_left_out, *shared],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.JSONRenderer(),
@@ -87,6 +111,24 @@ def configure_logging(service: str, level: str) -> None:
         logger.handlers.clear()
         logger.propagate = True
         logger.setLevel(logging.WARNING)
+    for name in _SILENT:
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+    threading.excepthook = _log_thread
+
+
+def _say_left_out(_: Any, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+    if left_out := event["_record"].left_out:
+        event["left_out"] = left_out
+    return event
+
+
+def _log_thread(ended: threading.ExceptHookArgs) -> None:
+    """A thread's last words are masked like all others; the default prints them."""
+    error = ended.exc_value
+    if error is not None and not isinstance(error, SystemExit):
+        name = ended.thread.name if ended.thread is not None else None
+        get_logger(__name__).error("a thread ended by an error", thread=name, exc_info=error)
 
 
 def _add_service(service: str) -> Any:

@@ -42,7 +42,7 @@ UNREADABLE = ProblemType(
     "unreadable",
     400,
     "The request cannot be read",
-    "What was sent is no HTTP, or its body is no text in UTF-8.",
+    "What was sent is no HTTP, its head is over 64 KiB, or its body is no text in UTF-8.",
     "Mend the client; JSON is sent in UTF-8.",
 )
 UNAUTHORIZED = ProblemType(

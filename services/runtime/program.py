@@ -1,7 +1,8 @@
 """How a program starts, hears signals and ends.
 
 The first SIGTERM or SIGINT asks for a stop that drains; a second one ends the process at
-once, which is safe: what was not acknowledged comes again.
+once, which is safe: what was not acknowledged comes again. A stop that takes too long ends the
+process in the same way, whatever still runs in it: a task, a thread, a call into a library.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import os
 import signal
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -26,6 +28,8 @@ EXIT_OK = 0
 EXIT_FAULT = 70
 EXIT_SETTINGS = 78
 EXIT_KILLED_BY_SECOND_SIGNAL = 130
+#: Of DRAIN_LIMIT: after a drain that took all of it, the rest is for closing.
+_WHOLE_STOP = 1.2
 
 
 class FaultError(Exception):
@@ -35,7 +39,9 @@ class FaultError(Exception):
 class Stop:
     """Asked for by a signal, or by a fault of the program's own."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: float | None = None) -> None:
+        """From its first moment on the process has `limit` seconds to end; None: it has all time."""
+        self._limit = limit
         self._event = asyncio.Event()
         self.fault: BaseException | None = None
 
@@ -43,11 +49,20 @@ class Stop:
         """Ask for a stop; asked again, the process ends at once."""
         if self._event.is_set():
             os._exit(EXIT_KILLED_BY_SECOND_SIGNAL)
-        self._event.set()
+        self._begin()
 
     def fail(self, fault: BaseException) -> None:
         """Ask for a stop because of a fault; the first one counts."""
         self.fault = self.fault or fault
+        self._begin()
+
+    def _begin(self) -> None:
+        if self._limit is not None and not self._event.is_set():
+            # A thread, since what takes too long may be the event loop's own end; a daemon,
+            # since it must not be what keeps the process.
+            guard = threading.Timer(self._limit, _end_late, [self._limit])
+            guard.daemon = True
+            guard.start()
         self._event.set()
 
     @property
@@ -83,6 +98,12 @@ class Stop:
         return task
 
 
+def _end_late(limit: float) -> None:
+    running = sorted(thread.name for thread in threading.enumerate() if not thread.daemon)
+    log.error("stop over its limit, ended as if killed", limit=limit, threads=running)
+    os._exit(EXIT_FAULT)
+
+
 async def first_of(*waits: Coroutine[Any, Any, Any]) -> None:
     """Wait until one of them ends; the others are cancelled."""
     tasks = {asyncio.ensure_future(wait) for wait in waits}
@@ -106,7 +127,7 @@ def run_program(service: str, model: type[S], serve: Callable[[S, Stop], Awaitab
     configure_logging(service, settings.log_level)
 
     async def body() -> int:
-        stop = Stop()
+        stop = Stop(_WHOLE_STOP * settings.drain_limit.total_seconds())
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, stop.ask)

@@ -10,8 +10,9 @@ from prometheus_client import generate_latest
 from pydantic import SecretStr
 
 from services.local.postgres import PostgresServer
-from services.results.migrate import migrate
-from services.runtime.database import open_pool
+from services.results import migrate as migrations
+from services.results.migrate import migrate, shipped
+from services.runtime.database import SCHEMA, open_pool
 from services.runtime.health import Readiness
 from services.runtime.metrics import registry_for
 from services.runtime.program import Stop
@@ -32,6 +33,30 @@ async def test_a_program_waits_for_the_schema_and_says_so(postgres: str) -> None
     assert await pool.fetchval("SELECT current_user") == "bulk_lookup_lookup"
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await pool.execute("DELETE FROM requests")
+    await pool.close()
+
+
+async def test_a_program_waits_for_the_schema_of_its_own_release(
+    postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Started beside the migration it stores nothing that the older schema has no place for."""
+    newest = max(migration.version for migration in shipped() if "_pre_" in migration.name)
+    assert newest == SCHEMA
+    readiness, stop = Readiness("postgresql"), Stop()
+    settings = DatabaseSettings(database_url=SecretStr(postgres))
+    for older in range(1, SCHEMA):
+        with monkeypatch.context() as then:
+            then.setattr(migrations, "shipped", lambda older=older: shipped()[:older])
+            await migrate(postgres)
+        opening = asyncio.create_task(open_pool(settings, "ingest", readiness, stop))
+        async with asyncio.timeout(60):
+            said = f"the schema has migration {older}, not {SCHEMA}: run `bulk-lookup migrate`"
+            while said not in readiness.missing.get("postgresql", ""):  # noqa: ASYNC110 - no event tells it
+                await asyncio.sleep(0.05)
+        opening.cancel()
+    await migrate(postgres)
+    pool = await open_pool(settings, "ingest", readiness, stop)
+    assert readiness.missing == {}
     await pool.close()
 
 

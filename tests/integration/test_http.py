@@ -6,6 +6,7 @@ import asyncio
 import json
 
 import pytest
+from fastapi import Request
 from prometheus_client import CollectorRegistry
 
 from services.runtime.api import Tokens, make_api
@@ -16,6 +17,11 @@ from services.runtime.http import serve_http
 async def _exchange(sent: bytes) -> tuple[list[bytes], bytes]:
     """The head's lines and the body of what is answered to these bytes."""
     app = make_api("results", Readiness(), CollectorRegistry(), Tokens({}), "Test")
+
+    @app.post("/size")
+    async def size(request: Request) -> int:
+        return len(await request.body())
+
     async with serve_http(app, "127.0.0.1", 0, 1) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(sent)
@@ -32,7 +38,12 @@ async def _exchange(sent: bytes) -> tuple[list[bytes], bytes]:
         b"+14155550100\r\n\r\n",
         b"GET / HTTP/9.9\r\n\r\n",
         b"GET /livez HTTP/1.1\r\nHost : x\r\n\r\n",
+        # Just over the limit, without an end: an answer to more might be lost with the rest of it.
+        b"GET /livez HTTP/1.1\r\nX: ".ljust(64 * 1024 + 1, b"x"),
+        b"GET /".ljust(64 * 1024 + 1, b"x"),
+        (b"GET /livez HTTP/1.1\r\n" + b"X: x\r\n" * 11_000)[: 64 * 1024 + 1],
     ],
+    ids=["tls", "a number", "version", "a space", "a header", "a path", "headers"],
 )
 async def test_what_is_no_http_gets_a_problem(sent: bytes) -> None:
     """Also below the framework an error has its type and an id, and repeats nothing."""
@@ -43,6 +54,16 @@ async def test_what_is_no_http_gets_a_problem(sent: bytes) -> None:
     assert (problem["type"], problem["status"]) == ("urn:bulk-lookup:problem:unreadable", 400)
     assert f"x-request-id: {problem['request_id']}".encode() in head
     assert b"415555" not in body
+
+
+async def test_a_body_may_be_larger_than_a_head() -> None:
+    """Only what comes before it is bounded here, and between its chunks or after it."""
+    chunk = b"10000\r\n" + b"x" * 65_536 + b"\r\n"
+    head, body = await _exchange(
+        b"POST /size HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n" + chunk * 4 + b"0\r\n\r\n"
+    )
+    assert (head[0], body) == (b"HTTP/1.1 200 OK", b"262144")
 
 
 async def test_a_wish_for_another_protocol_is_not_heard() -> None:

@@ -95,6 +95,27 @@ def test_the_second_signal_ends_at_once(second: str) -> None:
     assert errors == ""
 
 
+@pytest.mark.parametrize(
+    "lasts",
+    [
+        "await asyncio.Event().wait()",
+        "asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)",
+        "import threading; threading.Thread(target=sys.stdin.readline, name='stays').start()",
+        "sys.stdin.readline()",
+    ],
+    ids=["a drain", "an executor", "a thread", "a call that blocks the event loop"],
+)
+@pytest.mark.parametrize("begins", ["stop.ask()", "stop.fail(FaultError('broken'))"])
+def test_a_stop_over_its_limit_ends_at_once(begins: str, lasts: str) -> None:
+    """As if killed: no task or thread of a library keeps the process for ever."""
+    with program(f"{begins}\n{lasts}", DRAIN_LIMIT="100ms") as process:
+        # Its input stays open, so what reads from it never ends by itself.
+        output = process.stdout.read() if process.stdout is not None else ""
+        process.wait()
+    assert process.returncode == 70
+    assert events(output)[-1]["event"] == "stop over its limit, ended as if killed"
+
+
 def test_wrong_settings_are_listed() -> None:
     """The program does not start; the list is for people, without a traceback."""
     with program("pass", KAFKA_PARTITIONS="0", DRAIN_LIMIT="soon") as process:

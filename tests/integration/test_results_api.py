@@ -542,6 +542,7 @@ async def test_summary(client: httpx.AsyncClient, database: asyncpg.Connection) 
         ("POST", f"/v1/jobs/{JOB}/resume", {"why": "x"}, 404, None),
         ("POST", f"/v1/jobs/{JOB}/stop", {"why": " "}, 422, "body.why"),
         ("POST", f"/v1/jobs/{JOB}/stop", {"why": "a\0b"}, 422, "body.why"),
+        ("POST", f"/v1/jobs/{JOB}/stop", {"why": "x" * 500 + " "}, 422, "body.why"),
         ("GET", "/v1/dead-letters?reason=%00", None, 422, "query.reason"),
         ("GET", "/v1/jobs/4155550100", None, 422, "path.job_id"),
         ("GET", "/v1/jobs?after=nonsense", None, 422, "query.after"),

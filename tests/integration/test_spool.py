@@ -1,7 +1,9 @@
 import errno
 import hashlib
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -74,6 +76,41 @@ async def test_a_full_disk_is_no_room(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr("tempfile.TemporaryFile", refuse)
     with pytest.raises(SpoolFullError):
         spool.open(0)
+
+
+@pytest.mark.parametrize(
+    ("total", "free", "size", "taken"),
+    [
+        (1000 * 2**30, 256 * 2**20 + 50, 50, True),
+        (1000 * 2**30, 256 * 2**20 + 50, 51, False),
+        (2000, 150, 50, True),  # of a small disk a twentieth
+        (2000, 150, 51, False),
+        (0, 0, 51, True),  # a disk that does not say how large it is
+    ],
+)
+@pytest.mark.parametrize("announced", [True, False])
+async def test_some_of_the_disk_is_left_to_others(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    total: int,
+    free: int,
+    size: int,
+    *,
+    taken: bool,
+    announced: bool,
+) -> None:
+    """Whatever the limit is, uploads never fill a disk; what will not fit is refused at once."""
+    disk = SimpleNamespace(f_frsize=1, f_blocks=total, f_bavail=free)
+    monkeypatch.setattr("os.fstatvfs", lambda _: disk)
+    spool = Spool(tmp_path, 100, 100)
+    with (
+        nullcontext() if taken else pytest.raises(SpoolFullError),
+        spool.open(size if announced else 0) as file,
+    ):
+        if not announced:
+            await file.fill(_stream(b"x" * size))
+    disk.f_bavail = total
+    spool.open(100).close()
 
 
 async def test_scratch_files_share_the_room_and_the_end_of_their_upload(tmp_path: Path) -> None:

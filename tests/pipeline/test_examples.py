@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import shlex
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -23,10 +24,12 @@ from services.local.postgres import PostgresServer
 from services.local.stack import Plan, Stack
 from services.local.twilio.config import Latency, SimulatorConfig
 from tests.pipeline.harness import TOKEN, Pipeline
+from tests.pipeline.transcript import commands_of, same, type_in
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONTRACTS = (ROOT / "docs" / "contracts.md").read_text(encoding="utf-8")
+TUTORIAL = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
 FILE = "Name,Phone\nAda,(415) 555-0100\nBob,+44 20 7946 0123\nCy,12\n"
 
 
@@ -50,7 +53,12 @@ def pipeline(
             "KAFKA_BOOTSTRAP_SERVERS": kafka,
             "DATABASE_URL": database,
         },
-        settings={"API_TOKENS": f"tests:{TOKEN}", "KAFKA_PARTITIONS": "4"},
+        settings={
+            # The name of `make up`: with it, jobs have the ids that the tutorial shows.
+            "API_TOKENS": f"default:{TOKEN}",
+            "RESULTS_URL": "http://127.0.0.1:8004",
+            "KAFKA_PARTITIONS": "4",
+        },
         lookups=1,
         simulator=SimulatorConfig(latency=Latency(median_seconds=0.01)),
         durable=False,
@@ -165,3 +173,21 @@ def test_aiokafka(pipeline: Pipeline, tmp_path: Path) -> None:
         ("Ada", "+14155550100", "completed"),
         ("Bob", "+442079460123", "completed"),
     ]
+
+
+def test_tutorial(pipeline: Pipeline, tmp_path: Path) -> None:
+    """Each command of the tutorial, typed into a terminal of 80 columns, shows what the page does."""
+    shutil.copytree(ROOT / "docs" / "tutorial", tmp_path, dirs_exist_ok=True)
+    environ = {
+        "LANG": "C.UTF-8",
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "API_TOKEN": TOKEN,
+        "TOKEN": TOKEN,
+        "INGEST_URL": pipeline["ingest"].url,
+        "RESULTS_URL": pipeline["results"].url,
+    }
+    steps = list(commands_of(TUTORIAL))
+    assert len(steps) > 10
+    for command, expected in steps:
+        seen = type_in(here(command, pipeline), expected, tmp_path, environ)
+        assert [command, *same(seen)] == [command, *same(expected)]

@@ -15,6 +15,9 @@ class HeldScratch:
     def __init__(self) -> None:
         self._data = bytearray()
 
+    def __len__(self) -> int:
+        return len(self._data)
+
     def append(self, data: bytes) -> None:
         self._data += data
 

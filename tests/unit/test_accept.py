@@ -22,6 +22,7 @@ from services.ingest.parse_error import ParseError
 from services.ingest.settings import IngestSettings
 from services.ingest.tables.table import Found, Table
 from services.ingest.tally import Tally
+from tests.unit.held_source import HeldScratch
 
 TERMS = Terms(
     job_id=UUID(int=1),
@@ -214,7 +215,7 @@ def test_basic_is_always_asked_and_the_order_is_one(asked: list[str], got: list[
 
 def test_duplicates_are_accepted_rows_whose_number_came_before() -> None:
     """Of n rows with one number n - 1 are duplicates; rejected rows are none."""
-    tally = Tally()
+    tally = Tally(HeldScratch)
     for phone in ("+12025550123", "+12025550123", "+4930901820"):
         tally.accept(phone)
     tally.reject("too-short")
@@ -222,6 +223,19 @@ def test_duplicates_are_accepted_rows_whose_number_came_before() -> None:
     counts = tally.counts()
     assert (counts.accepted, counts.rejected, counts.duplicates) == (3, 2, 1)
     assert tally.rejected == {"too-short": 2}
+
+
+@pytest.mark.parametrize("step", [1, 251])
+def test_counts_are_exact_beyond_what_is_held_in_memory(step: int) -> None:
+    """Most numbers lie in the file then, evenly or all in one share, and each is told apart."""
+    numbers = [33_199_000_000 + step * n for n in range(100_000)]
+    file = HeldScratch()
+    tally = Tally(lambda: file)
+    for number in (*numbers, *numbers[:700]):
+        tally.accept(f"+{number}")
+    assert len(file) >= 8 * (len(numbers) - 251 * 256)
+    counts = tally.counts()
+    assert (counts.accepted, counts.duplicates) == (100_700, 700)
 
 
 def _inbound(contact: bytes, **settings: Any) -> LookupRequest | DeadLetter:

@@ -145,6 +145,30 @@ async def test_what_needs_a_token(client: httpx.AsyncClient, path: str, status: 
     assert ("WWW-Authenticate" in answer.headers) == (status == 401)
 
 
+@pytest.mark.parametrize(
+    ("header", "error", "said"),
+    [
+        ("", ', error="invalid_token"', "The token is not known"),
+        ("Bearer wrong-and-long-enough", ', error="invalid_token"', "The token is not known"),
+        (f"Basic {TOKEN}", ', error="invalid_token"', "The token is not known"),
+        (None, "", "Send the header `Authorization: Bearer TOKEN`"),
+    ],
+)
+async def test_a_wrong_token_and_a_missing_one_are_told_apart(
+    client: httpx.AsyncClient, header: str | None, error: str, said: str
+) -> None:
+    """Both are one type of problem, whose challenge and detail say which; neither is repeated."""
+    del client.headers["Authorization"]
+    answer = await client.get("/v1/me", headers={} if header is None else {"Authorization": header})
+    problem = answer.json()
+    assert (answer.status_code, problem["status"]) == (401, 401)
+    assert problem["type"] == "urn:bulk-lookup:problem:unauthorized"
+    assert problem["request_id"] == answer.headers["X-Request-ID"]
+    assert answer.headers["WWW-Authenticate"] == f'Bearer realm="bulk-lookup"{error}'
+    assert said in problem["detail"]
+    assert "wrong-and" not in answer.text
+
+
 async def test_the_caller_has_a_name(client: httpx.AsyncClient) -> None:
     """A route learns whose token was sent, and its logs carry the request's id."""
     answer = await client.get("/v1/me", headers={"X-Request-ID": "abcd-efgh"})
@@ -234,4 +258,5 @@ async def test_what_is_not_there_yet_is_unavailable() -> None:
         answer = await starting.get("/v1/later")
         assert (await starting.get("/readyz")).status_code == 503
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert answer.json()["type"] == "urn:bulk-lookup:problem:starting"
     assert "kafka" in answer.json()["detail"]

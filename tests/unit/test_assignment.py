@@ -85,15 +85,15 @@ async def test_a_revocation_makes_it_unready_until_the_next_assignment() -> None
     await asyncio.gather(*made.tasks, return_exceptions=True)
 
 
-async def test_kafka_is_away_while_the_lease_is_over() -> None:
-    """Asked whenever somebody looks, from the first assignment on; a heartbeat brings it back."""
+async def test_kafka_does_not_hear_of_it_while_the_lease_is_over() -> None:
+    """From the first assignment on; a heartbeat brings it back."""
     lease = Lease(10)
     made = Made(lease)
-    assert set(made.readiness.missing) == {"partitions"}
+    assert made.assignment.why_unheard() is None
     made.assignment.assigned({0}, 5)
-    assert made.readiness.missing == {"kafka": "no heartbeat of late"}
+    assert made.assignment.why_unheard() == "no heartbeat of late"
     lease.renew(time.monotonic())
-    assert made.readiness.missing == {}
+    assert made.assignment.why_unheard() is None
     await asyncio.gather(*made.tasks)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from services.ingest.columns import Candidate, ColumnError, letters
@@ -63,6 +65,12 @@ def test_the_column_of_numbers_is_found_by_what_it_holds(
     assert [row.number for row in contacts.rows()][:2] == [2, 3]
 
 
+def test_of_columns_of_one_name_the_one_with_the_numbers_is_read() -> None:
+    """A column is found by its place: another one may be called the same."""
+    [column] = read(file("Where,Where", NAMES, NUMBERS)).columns.phones
+    assert (column.index, column.heading) == (1, "Where")
+
+
 def test_the_rows_own_country_counts() -> None:
     """A number written nationally is one by the country that its row names."""
     text = file("Who,Land,Where to", NAMES, ["USA"] * 40, IDS)
@@ -116,6 +124,7 @@ def test_no_column_of_numbers_lists_what_there_is(columns: list[list[str]]) -> N
         (file("", NUMBERS, ["mobile"] * 40), {}, "A"),
         (file("", NAMES, IDS), {"default_country": "US"}, "B"),
         (file("", NAMES, IDS), {"header": False, "phone_column": "B"}, "B"),
+        ("A,(415) 555-0100,US\nB,+44 20 7946 0123,GB\n", {}, "B"),
         (file("Phone,Mobile", NUMBERS, NUMBERS), {"header": False, "phone_column": "B"}, "B"),
     ],
 )
@@ -150,6 +159,14 @@ def test_json_always_has_headings() -> None:
     assert read(text).has_header
     with pytest.raises(ValueError, match="`header`"):
         read(text, header=False)
+
+
+@pytest.mark.parametrize("key", ["", " "])
+def test_keys_of_json_may_be_blank(key: str) -> None:
+    """A blank heading has the column's letter, and no object is taken for the headings."""
+    contacts = read(json.dumps([{key: number} for number in NUMBERS]))
+    assert (contacts.headings, contacts.columns.phones[0].heading) == (["A"], "A")
+    assert [row.number for row in contacts.rows()] == list(range(1, 41))
 
 
 def test_each_of_several_columns_is_a_contact() -> None:

@@ -5,15 +5,19 @@ Each rule is one that Faust 0.15.3 breaks by itself, with records lost.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiokafka.errors import KafkaConnectionError, TopicAuthorizationFailedError
 from aiokafka.structs import TopicPartition
 from faust.transport import consumer as faust_consumer
 from faust.transport.drivers import aiokafka as driver
 
+from services.lookup import consumer as our_consumer
 from services.lookup.app import make_faust_app
 from services.lookup.consumer import Consumer, Parts
 from services.lookup.intake import Intake, Taken
@@ -185,3 +189,84 @@ async def test_it_stands_where_the_broker_confirmed(
         Standing("contacts", 1, 4, 9),
         Standing("contacts", 2, 0, 9),
     ]
+
+
+async def test_a_stop_commits_once_and_no_more(told: Told) -> None:
+    """Faust's own commits at its stop would only wait, if this one could not be done."""
+    told.consumer.intake.done_up_to[ONE] = 4
+    told.commits_succeed = False
+    await told.consumer.stop_taking()
+    before = list(told.committed)
+    await told.consumer.wait_empty()
+    assert told.committed == before
+    assert before[-1] == {ONE: 4}
+
+
+class Running:
+    """The consumer's thread with its event loop running, and a stand-in for aiokafka's consumer."""
+
+    def __init__(self, told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(our_consumer, "_COMMIT_SECONDS", 0.01)
+        monkeypatch.setattr(our_consumer, "_RETRY_AFTER", 0)
+        monkeypatch.setattr(driver.AIOKafkaConsumerThread, "on_start", self.start)
+        self.thread: Any = told.consumer._thread
+        monkeypatch.setattr(self.thread, "assignment", lambda: {ONE, TWO})
+        self.thread._consumer = self
+        self.starts: list[Exception | None] = []
+        self.done: list[str] = []
+        self.loop = threading.Thread(target=self.thread.thread_loop.run_forever)
+
+    async def start(self) -> None:
+        self.done.append("started")
+        if (error := self.starts.pop(0)) is not None:
+            raise error
+
+    async def stop(self) -> None:
+        self.done.append("stopped")
+
+    async def commit(self, _: Any) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.done.append("commit ended")
+
+    async def run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        running = asyncio.run_coroutine_threadsafe(work, self.thread.thread_loop)
+        return await asyncio.wrap_future(running)
+
+
+@pytest.fixture
+async def running(told: Told, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
+    running = Running(told, monkeypatch)
+    running.loop.start()
+    yield running
+    running.thread.thread_loop.call_soon_threadsafe(running.thread.thread_loop.stop)
+    running.loop.join()
+
+
+async def test_a_commit_that_kafka_does_not_answer_ends(running: Running) -> None:
+    """The library's own tries for as long as Kafka is away, and keeps the process with it."""
+    assert not await running.thread.commit({ONE: 4})
+    await running.run(asyncio.sleep(0))  # its cancellation is heard in the thread
+    assert running.done == ["commit ended"]
+
+
+async def test_the_group_is_joined_once_kafka_is_there(running: Running) -> None:
+    """A Kafka that goes away right then is waited for; each try ends before the next."""
+    running.starts = [KafkaConnectionError("away"), KafkaConnectionError("away"), None]
+    assert await running.run(running.thread._connect())
+    assert running.done == ["started", "stopped", "started", "stopped", "started"]
+
+
+async def test_a_join_that_is_refused_is_not_tried_again(running: Running) -> None:
+    """Waiting does not help: the program ends, and says so."""
+    running.starts = [TopicAuthorizationFailedError("contacts")]
+    with pytest.raises(TopicAuthorizationFailedError):
+        await running.run(running.thread._connect())
+
+
+async def test_a_stop_ends_the_join(running: Running) -> None:
+    """Nobody waits for a Kafka that is away before the program may end."""
+    running.thread._stopped_set()
+    assert not await running.run(running.thread._connect())
+    assert running.done == []

@@ -28,12 +28,14 @@ README = ROOT / "README.md"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 OPERATIONS = ROOT / "docs" / "operations.md"
 CONTRACTS = ROOT / "docs" / "contracts.md"
+TUTORIAL = ROOT / "docs" / "tutorial.md"
 RUNBOOKS = sorted((ROOT / "docs" / "runbooks").glob("*.md"))
 WRITTEN = [
     README,
     ARCHITECTURE,
     OPERATIONS,
     CONTRACTS,
+    TUTORIAL,
     ROOT / "CONTRIBUTING.md",
     *RUNBOOKS,
 ]

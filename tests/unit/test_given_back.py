@@ -277,6 +277,15 @@ def test_a_file_without_headings_comes_back_with_its_letters() -> None:
     assert [row.number for row in again.rows()] == [2]
 
 
+def test_rows_longer_than_the_first_of_a_file_without_headings_can_be_mended() -> None:
+    """No header says how long its rows are, so the letters that we wrote do not either."""
+    file = rejected_file(contacts_of("+12025550123\n12,GB,x\n"))
+    [record] = outcomes(contacts_of(file.replace(",12,", ",+12025550124,")))
+    assert isinstance(record, LookupRequest)
+    named = contacts_of("rejected.row,A,Phone\n7,x,+12025550123,y\n")
+    assert [record.reason for record in rejected_of(named)] == ["too-many-cells"]
+
+
 def test_apostrophes_in_json_are_the_senders() -> None:
     """JSON is no spreadsheet's: a text there means what it says."""
     data = b'{"Phone": "+12025550123", "Note": "\'=x"}\n'

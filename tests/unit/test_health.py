@@ -40,21 +40,27 @@ async def test_each_condition_is_told_from_the_start(service: Service) -> None:
     assert _unmet(await _get(service, readiness, "/metrics")) == {"kafka": "1", "postgresql": "0"}
 
 
-async def test_a_condition_may_be_asked_for_when_somebody_looks() -> None:
-    """What it answers then is what holds: for readyz, and for Prometheus."""
-    readiness, whys = Readiness("kafka"), ["no heartbeat", None]
-    readiness.asks("kafka", lambda: whys[0])
-    away = await _get("lookup", readiness, "/readyz")
-    assert (away.status_code, away.json()["missing"]) == (503, {"kafka": "no heartbeat"})
-    assert _unmet(await _get("lookup", readiness, "/metrics")) == {"kafka": "1"}
-    del whys[0]
-    assert (await _get("lookup", readiness, "/readyz")).status_code == 200
-    assert _unmet(await _get("lookup", readiness, "/metrics")) == {"kafka": "0"}
-
-
-def test_what_holds_is_noted_in_place_of_what_was_asked() -> None:
-    """The last that was said of a condition counts."""
+async def test_readyz_is_red_with_the_reason() -> None:
+    """503 while a condition does not hold, and why; 200 from when the last one does."""
     readiness = Readiness("kafka")
-    readiness.asks("kafka", lambda: "away")
+    readiness.unmet("kafka", "nobody listens there")
+    away = await _get("lookup", readiness, "/readyz")
+    assert (away.status_code, away.json()["missing"]) == (503, {"kafka": "nobody listens there"})
     readiness.met("kafka")
-    assert readiness.missing == {}
+    there = await _get("lookup", readiness, "/readyz")
+    assert (there.status_code, there.json()["missing"]) == (200, {})
+
+
+async def test_what_a_program_serves_without_is_told_all_the_same() -> None:
+    """It keeps its place behind a load balancer, and neither readyz nor Prometheus hides it."""
+    readiness = Readiness("kafka", "postgresql")
+    readiness.met("postgresql")
+    readiness.serve_without("kafka")
+    away = await _get("results", readiness, "/readyz")
+    assert (away.status_code, away.json()) == (
+        200,
+        {"status": "waiting", "missing": {"kafka": "not yet"}},
+    )
+    assert _unmet(await _get("results", readiness, "/metrics"))["kafka"] == "1"
+    readiness.unmet("postgresql", "OSError")
+    assert (await _get("results", readiness, "/readyz")).status_code == 503

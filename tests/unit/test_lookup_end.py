@@ -29,18 +29,23 @@ class App:
         crash: BaseException | None = None,
         start: BaseException | None = None,
         drain: BaseException | None = None,
+        starts: bool = True,
     ) -> None:
         self.crash_reason = crash
         self.consumer = self
         self.conf = SimpleNamespace(id="lookup")
         self.standings = list
-        self._start, self._drain = start, drain
+        self._start, self._drain, self._starts = start, drain, starts
         self.done: list[str] = []
+        self.starting = asyncio.Event()
 
     async def start(self) -> None:
         self.done.append("started")
+        self.starting.set()
         if self._start is not None:
             raise self._start
+        if not self._starts:
+            await asyncio.Event().wait()
 
     async def wait_until_stopped(self) -> None:
         if self.crash_reason is None:
@@ -72,7 +77,7 @@ async def end(app: App, stop: Stop) -> None:
         assignment=SimpleNamespace(revoked=lambda: None),
         lease=SimpleNamespace(holds=True),
     )
-    await _run(quiet, quiet, Readiness(), stop, 5, 1)
+    await _run(quiet, quiet, Readiness(), stop, 1)
 
 
 @pytest.mark.parametrize(
@@ -88,6 +93,24 @@ async def test_faust_is_stopped_whatever_was_raised(app: App, raised: type[BaseE
     with pytest.raises(raised):
         await end(app, Stop())
     assert app.done[-1] == "stopped"
+
+
+async def test_a_stop_does_not_wait_for_faust_to_start() -> None:
+    """It starts once Kafka is there, which nobody knows."""
+    app, stop = App(starts=False), Stop()
+    ending = asyncio.create_task(end(app, stop))
+    await app.starting.wait()
+    stop.ask()
+    await ending
+    assert app.done == ["started", "drained", "stopped"]
+
+
+async def test_the_time_of_a_stop_runs_from_a_start_that_failed() -> None:
+    """Faust's end then has a limit, too."""
+    stop, away = Stop(), KafkaConnectionError("away")
+    with pytest.raises(KafkaConnectionError):
+        await end(App(start=away), stop)
+    assert stop.fault is away
 
 
 async def test_a_reading_that_kafka_refuses_is_said() -> None:

@@ -2,7 +2,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from services.ingest.multipart import MultipartError, MultipartFile
+from services.ingest.multipart import MOST_AFTER, MultipartError, MultipartFile
 
 TYPE = "multipart/form-data; boundary=b0"
 FILE = b"Phone\r\n+12025550123\r\n--b\r\n"
@@ -44,6 +44,13 @@ async def test_a_form_that_is_not_whole_or_holds_more_is_refused(body: bytes, sa
     """A cut form is never taken for a shorter file, and no field is silently left out."""
     with pytest.raises(MultipartError, match=said):
         await _read(body, 16)
+
+
+async def test_what_follows_the_form_is_left_out_and_has_an_end() -> None:
+    """Some text may stand behind the last boundary; it does not go on for ever."""
+    assert await _read(PART + END + b"The end.\r\n", 16) == (FILE, "a.csv")
+    with pytest.raises(MultipartError, match="last boundary"):
+        await _read(PART + END + b"x" * (MOST_AFTER + 16), 16)
 
 
 def test_a_form_without_a_boundary_is_refused() -> None:

@@ -93,6 +93,13 @@ def full_width(text: str) -> str:
         ("+39 06 698 12345", None, "+390669812345"),  # the 0 belongs to the number
         ("+39 (0)6 698 12345", None, "+390669812345"),
         ("0171 1234567", "DE", "+491711234567"),
+        ("015123456789", "DE", "+4915123456789"),
+        ("1512 3456789", "DE", "+4915123456789"),  # no spreadsheet groups what lost its plus
+        ("1712345678", "DE", "+491712345678"),  # lost its 0, and is no number with a plus
+        ("- 415 555 0123", "US", AMERICAN),
+        ("2024-0501", "DE", "+4920240501"),
+        ("13312345678", "CN", "+8613312345678"),  # is written without 0
+        ("2025550123", "US", "+12025550123"),  # is written without 1
         ("11 15-2345-6789", "AR", "+5491123456789"),  # mobile numbers change their form abroad
     ],
 )
@@ -155,6 +162,15 @@ def test_extension_is_kept_apart(text: str, extension: str | None) -> None:
         ("2079460958.0", "GB", "spreadsheet-damaged"),  # and so are these
         ("441,782,123,456", "GB", "spreadsheet-damaged"),
         ("2,079,460,958.00", "GB", "spreadsheet-damaged"),
+        ("-4155550101", "US", "spreadsheet-damaged"),  # what 1-4155550102 comes to
+        (" -4155550101 ", "US", "spreadsheet-damaged"),
+        ("\u22124155550101", "US", "spreadsheet-damaged"),
+        ("-1069", "US", "spreadsheet-damaged"),  # and 1-415-555-100
+        ("2024-05-01", "DE", "spreadsheet-damaged"),  # a valid number there
+        ("'2024-05-01", "DE", "spreadsheet-damaged"),
+        ("20-12-2011", "DK", "spreadsheet-damaged"),
+        ("01.05.2024", "DK", "spreadsheet-damaged"),
+        ("5/31/2024", "NO", "spreadsheet-damaged"),
         ("########", "GB", "spreadsheet-damaged"),
         ("#N/A", "GB", "spreadsheet-damaged"),
         ("#VALUE!", "GB", "spreadsheet-damaged"),
@@ -178,7 +194,17 @@ def test_extension_is_kept_apart(text: str, extension: str | None) -> None:
         ("+999 20 7946 0958", None, "unknown-calling-code"),
         ("+0 20 7946 0958", None, "unknown-calling-code"),
         ("491711234567", "DE", "ambiguous"),
+        ("49 171 1234567", "DE", "ambiguous"),
+        (
+            "447911123456",
+            "DE",
+            "ambiguous",
+        ),  # a British number without +, or a German one without 0
+        ("15123456789", "DE", "ambiguous"),
+        ("12025550123", "AT", "ambiguous"),
         ("+44 20 7946", None, "too-short"),
+        ("+44 20 7946 095", None, "not-valid"),  # without its last digit
+        ("020 7946 095", "GB", "not-valid"),
         ("+44", None, "too-short"),
         ("7", "GB", "too-short"),
         ("555-0123", "US", "too-short"),  # no area code

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
-from typing import Literal
+import tracemalloc
+from typing import BinaryIO, Literal, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.ingest.parse_error import ParseCode, ParseError
-from services.ingest.tables.opening import Said
-from services.ingest.tables.table import MAX_FIELD, MAX_ROW
+from services.ingest.tables.opening import Said, open_table
+from services.ingest.tables.table import MAX_FIELD, MAX_ROW, Scratch
 from tests.unit.held_source import opened, read
 
 
@@ -108,6 +109,47 @@ def test_csv_that_cannot_be_read(data: bytes, code: ParseCode, row: int, says: s
     assert (error.code, error.row) == (code, row)
     assert says in str(error)
     assert str(error).endswith(".")
+
+
+class _Endless(io.RawIOBase):
+    """A file of one line, made while it is read."""
+
+    def __init__(self, begin: bytes, size: int) -> None:
+        self._begin = begin
+        self._left = size
+
+    def read(self, size: int = -1, /) -> bytes:
+        size = min(size, self._left)
+        self._left -= size
+        begin, self._begin = self._begin[:size], self._begin[size:]
+        return begin + b"x" * (size - len(begin))
+
+
+class _LongLine:
+    def __init__(self, begin: bytes) -> None:
+        self._begin = begin
+
+    def open(self) -> BinaryIO:
+        return cast("BinaryIO", _Endless(self._begin, 200_000_000))
+
+    def scratch(self) -> Scratch:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    "begin", [b"", b"Phone\n1\n", b'Phone\n1\n"', b'{"Phone":"', b'[{"Phone":"']
+)
+def test_a_line_of_200_mb_is_refused_in_little_memory(begin: bytes) -> None:
+    """Nothing of the line is held beyond the longest row that there may be."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(ParseError) as caught:
+            list(open_table(_LongLine(begin), Said(), lambda: None).rows())
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert caught.value.code in {"row-too-long", "field-too-long"}
+    assert most < 16 * MAX_ROW
 
 
 def test_a_cell_at_the_limit_is_read() -> None:

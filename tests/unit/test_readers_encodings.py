@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import random
 
 import pytest
 
@@ -82,6 +83,9 @@ def test_windows_1252_is_found_wherever_its_first_byte_is(place: int, bad: bytes
         ("Phone,Name\n1,ü\n2,".encode() + b"\xc3", 3, 19),
         ("\ufeffPhone\n1\n".encode() + b"\xc3", 3, 12),
         (b"Phone,Name\n2,\xe2\x81", 2, 14),
+        # A file that is no text at all, and of no kind that is known.
+        (b"MZ\x90\0\3\0\0\0\4\0\0\0\xff\xff\0\0", 1, 3),
+        (random.Random(1).randbytes(5000), 1, 1),
     ],
 )
 def test_a_byte_that_is_neither_is_named(data: bytes, row: int, byte: int) -> None:
@@ -107,11 +111,12 @@ def test_a_byte_that_is_neither_is_named(data: bytes, row: int, byte: int) -> No
 def test_an_encoding_that_is_wrongly_said_is_an_error(
     data: bytes, said: str, row: int, names: str
 ) -> None:
-    """The sender's word is not improved on."""
+    """The sender's word is not improved on, and nothing is said of encodings not tried."""
     with pytest.raises(ParseError) as caught:
         read(data, Said(encoding=said))  # type: ignore[arg-type]  # one of them
     assert (caught.value.code, caught.value.row) == ("bad-encoding", row)
     assert names in str(caught.value)
+    assert "Windows-1252" not in str(caught.value).replace(names, "")
 
 
 @pytest.mark.parametrize("encoding", ["utf-32-le", "utf-32-be"])

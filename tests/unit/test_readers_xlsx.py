@@ -98,8 +98,8 @@ def test_text_and_whole_numbers_keep_their_characters(value: Any, form: str, tex
     ("stored", "text"),
     [
         ("4155550100", "4155550100"),
-        ("4.41782E+11", "441782000000"),
         ("4.41782123456E11", "441782123456"),
+        ("4.4178212E11", "441782120000"),
         ("4155550100.0", "4155550100"),
         ("123456789012345", "123456789012345"),
     ],
@@ -126,6 +126,30 @@ def test_a_number_that_is_not_whole_is_no_phone_number(stored: str, text: str) -
     cell = cell_of(by_hand(f'<row r="1"><c r="A1"><v>{stored}</v></c></row>'))
     assert (type(cell), str(cell)) == (Made, text)
     assert Made.reason == "spreadsheet-damaged"
+
+
+@pytest.mark.parametrize(
+    ("form", "built_in", "stored", "text"),
+    [
+        ("General", 0, "4.41782E+11", "4.41782E+11"),
+        ("0.00E+00", 0, "441782000000", "4.41782E+11"),
+        ("General", 11, "441782000000", "4.41782E+11"),
+        ("General", 48, "442000000000.0", "4.42E+11"),
+        ("##0.0E+0", 0, "-441782000000", "-4.41782E+11"),
+    ],
+)
+def test_a_number_that_was_rounded_by_its_exponent_is_marked(
+    form: str, built_in: int, stored: str, text: str
+) -> None:
+    """What 4.41782E+11 in a CSV file becomes in a workbook is another number's digits."""
+    data = by_hand(
+        f'<row r="1"><c r="A1" s="{2 if built_in else 1}"><v>{stored}</v></c></row>',
+        styles=STYLES.format(code=form, built_in=built_in),
+    )
+    cell = cell_of(data)
+    assert (type(cell), str(cell)) == (Made, text)
+    # And so it stays when the row comes back to be mended.
+    assert read_phone(text) == "spreadsheet-damaged"
 
 
 @pytest.mark.parametrize("since_1904", [False, True])
@@ -210,11 +234,6 @@ def test_an_error_in_a_cell_is_a_damaged_number() -> None:
     assert read_phone(cell) == "spreadsheet-damaged"
 
 
-def test_a_formula_without_a_value_is_an_empty_cell() -> None:
-    """A program that reckons nothing saves none."""
-    assert read(workbook([["Phone", "Name"], ["=1+1", "A"]]))[1] == (2, ["", "A"])
-
-
 def test_shared_strings_are_read_whole() -> None:
     """Rich text is one text, and how a name is read is no part of it."""
     strings = (
@@ -258,6 +277,32 @@ def test_other_names_of_the_same_things_are_known() -> None:
         }
     )
     assert read(data) == [(1, ["1"])]
+
+
+@pytest.mark.parametrize(
+    ("xml", "text"),
+    [
+        ('<f>"+44 "&amp;B1</f>', '="+44 "&B1'),
+        ("<f>B1*2</f><v/>", "=B1*2"),
+        ('<f t="shared" si="0"/>', "="),
+    ],
+)
+def test_a_formula_that_was_never_reckoned_is_marked(xml: str, text: str) -> None:
+    """Programs that write workbooks may leave that to Excel; the row is not taken for a blank one."""
+    cell = cell_of(by_hand(f'<row r="1"><c r="A1">{xml}</c></row>'))
+    assert (type(cell), str(cell)) == (Made, text)
+
+
+def test_rows_of_formulas_without_values_are_there() -> None:
+    """As a program writes them that reckons nothing."""
+    book = workbook([["Phone", "Name"], ["=1+1"], ["=1+1", "A"]])
+    assert read(book)[1:] == [(2, ["=1+1"]), (3, ["=1+1", "A"])]
+
+
+def test_a_formula_that_came_to_nothing_is_a_blank_cell() -> None:
+    """Its value is there, and is no text."""
+    xml = '<row r="1"><c r="A1" t="str"><f>""</f><v></v></c><c r="B1"><v>1</v></c></row>'
+    assert read(by_hand(xml)) == [(1, ["", "1"])]
 
 
 # Sheets -----------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import BinaryIO, Literal
 
 from services.ingest.parse_error import ParseError, UnplacedError
@@ -68,7 +68,7 @@ def encoding_named(name: str) -> Encoding | None:
 
 
 def find_encoding(
-    text: BinaryIO, declared: Encoding | None, on_progress: Callable[[], None]
+    text: BinaryIO, declared: Encoding | None
 ) -> tuple[str, Literal["option", "mark", "content"]]:
     """Give the encoding of a text, and by what it is known; reads all of it if it must.
 
@@ -91,7 +91,7 @@ def find_encoding(
     if declared is not None:
         # The standard's own rule for UTF-16 without a mark is not what Windows writes.
         return "utf-16-le", "option"
-    return _utf8_or_windows(head, text, on_progress), "content"
+    return _utf8_or_windows(head, text), "content"
 
 
 def _wide(head: bytes) -> str | None:
@@ -102,7 +102,7 @@ def _wide(head: bytes) -> str | None:
     return name if many and least * _OTHER_NULS <= most else None
 
 
-def _utf8_or_windows(head: bytes, text: BinaryIO, on_progress: Callable[[], None]) -> str:
+def _utf8_or_windows(head: bytes, text: BinaryIO) -> str:
     decoder = codecs.getincrementaldecoder("utf-8")()
     is_utf8 = True
     carried = b""
@@ -124,7 +124,6 @@ def _utf8_or_windows(head: bytes, text: BinaryIO, on_progress: Callable[[], None
             if _UTF8_SEQUENCE.search(chunk) or _NOT_WINDOWS_1252.search(chunk):
                 return "utf-8"
             carried = chunk[-_LONGEST_CUT:]
-        on_progress()
         chunk = text.read(CHUNK)
     cut, _ = decoder.getstate()
     if is_utf8 and cut:
@@ -166,12 +165,8 @@ def decode(text: BinaryIO, encoding: str) -> Iterator[str]:
 
 
 def _undecodable(byte: int, encoding: str) -> UnplacedError:
-    way_out = (
-        "The rest of the file is no whole Windows-1252 either. Correct it there, save the file "
-        "as 'CSV UTF-8', or say what it is in by `encoding`."
-        if encoding == "utf-8"
-        else "Save the file in UTF-8, or say by `encoding` what it is in."
-    )
     return UnplacedError(
-        "bad-encoding", f"Byte {byte} of the text is not {_NAMES[encoding]}. {way_out}"
+        "bad-encoding",
+        f"Byte {byte} of the text is not {_NAMES[encoding]}. Correct it there, save the table "
+        "as 'CSV UTF-8', or say what it is in by `encoding`.",
     )

@@ -24,8 +24,6 @@ from services.ingest.tables.table import MAX_ROW, Rows
 
 #: Different keys a file may have; more are data.
 MAX_KEYS = 1000
-#: Objects after which progress is told.
-_PROGRESS = 10_000
 
 #: Objects with their numbers in the file: lines of JSON Lines, places in an array.
 Objects = Iterator[tuple[int, dict[str, Any]]]
@@ -33,29 +31,23 @@ Objects = Iterator[tuple[int, dict[str, Any]]]
 _SPACE = re.compile(r"[ \t\r\n]*")
 
 
-def json_table(
-    objects: Callable[[], Objects], on_progress: Callable[[], None]
-) -> Callable[[], Rows]:
+def json_table(objects: Callable[[], Objects]) -> Callable[[], Rows]:
     """Read all objects for their keys, and give what reads the rows from their start.
 
-    Args:
-        objects: Gives the objects anew.
-        on_progress: Called now and then.
+    `objects` gives the objects anew.
 
     Raises:
         ParseError: The file is not whole, or no table.
     """
     keys: dict[str, None] = {}
     chars = 0
-    for count, (number, value) in enumerate(objects()):
+    for number, value in objects():
         for key in value:
             if key not in keys:
                 keys[key] = None
                 chars += len(key)
                 if len(keys) > MAX_KEYS or chars > MAX_ROW:
                     raise _too_many_keys(number)
-        if count % _PROGRESS == 0:
-            on_progress()
     return lambda: _rows(objects(), list(keys))
 
 

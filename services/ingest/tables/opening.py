@@ -20,6 +20,7 @@ from services.ingest.tables.json_rows import json_table, objects_of_array, objec
 from services.ingest.tables.other_kinds import ZIP, check_is_table
 from services.ingest.tables.table import Found, Kind, Source, Table, read_head
 from services.ingest.tables.unpack import GZIP, Gunzip
+from services.ingest.tables.watched import Watched
 from services.ingest.tables.xlsx import xlsx_table
 from services.ingest.tables.xlsx_package import Package
 
@@ -45,7 +46,8 @@ class Said:
 def open_table(source: Source, said: Said, on_progress: Callable[[], None]) -> Table:
     """Open an upload; blocks, so call it in a thread.
 
-    `on_progress` is called now and then while the file is read.
+    `on_progress` is called for every part of the file that is read, here and by the table's
+    rows, in the thread that reads.
 
     Raises:
         ParseError: It is no table, or not all that is said of it can be true.
@@ -54,7 +56,8 @@ def open_table(source: Source, said: Said, on_progress: Callable[[], None]) -> T
 
     def opened() -> BinaryIO:
         file = source.open()
-        return cast("BinaryIO", Gunzip(file)) if compressed else file
+        unpacked = cast("BinaryIO", Gunzip(file)) if compressed else file
+        return cast("BinaryIO", Watched(unpacked, on_progress))
 
     head = read_head(opened(), _SIGNATURE)
     if compressed and head.startswith(GZIP):
@@ -63,21 +66,15 @@ def open_table(source: Source, said: Said, on_progress: Callable[[], None]) -> T
         )
     if head.startswith(ZIP):
         _refuse(delimiter=said.delimiter, encoding=said.encoding, kind="a workbook")
-        sheet, rows = xlsx_table(lambda: Package(opened()), source, said.sheet, on_progress)
+        sheet, rows = xlsx_table(lambda: Package(opened(), on_progress), source, said.sheet)
         return Table(Found("xlsx", compressed, sheet=sheet), rows)
     check_is_table(opened())
     _refuse(sheet=said.sheet, kind="no workbook")
-    return _open_text(opened, said, compressed=compressed, on_progress=on_progress)
+    return _open_text(opened, said, compressed=compressed)
 
 
-def _open_text(
-    opened: Callable[[], BinaryIO],
-    said: Said,
-    *,
-    compressed: bool,
-    on_progress: Callable[[], None],
-) -> Table:
-    encoding, encoding_by = find_encoding(opened(), said.encoding, on_progress)
+def _open_text(opened: Callable[[], BinaryIO], said: Said, *, compressed: bool) -> Table:
+    encoding, encoding_by = find_encoding(opened(), said.encoding)
 
     def texts() -> Iterator[str]:
         return decode(opened(), encoding)
@@ -88,11 +85,11 @@ def _open_text(
     beginning = _beginning(texts())
     if _ARRAY.match(beginning):
         _refuse(delimiter=said.delimiter, kind="JSON")
-        rows = json_table(lambda: objects_of_array(texts()), on_progress)
+        rows = json_table(lambda: objects_of_array(texts()))
         return Table(found("json-array"), rows)
     if _OBJECT.match(beginning):
         _refuse(delimiter=said.delimiter, kind="JSON")
-        rows = json_table(lambda: objects_of_lines(texts()), on_progress)
+        rows = json_table(lambda: objects_of_lines(texts()))
         return Table(found("json-lines"), rows)
     if said.json and beginning:
         raise ParseError(

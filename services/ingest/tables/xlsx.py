@@ -19,7 +19,6 @@ def xlsx_table(
     open_package: Callable[[], Package],
     source: Source,
     named: str | None,
-    on_progress: Callable[[], None],
 ) -> tuple[str, Callable[[], Rows]]:
     """Choose a sheet, and give its name with what reads its rows from their start.
 
@@ -27,7 +26,6 @@ def xlsx_table(
         open_package: Opens the workbook anew.
         source: Where the shared strings can go.
         named: The sheet that the sender asks for.
-        on_progress: Called now and then.
 
     Raises:
         ParseError: It is no workbook, damaged, or it is not clear which sheet to read.
@@ -37,12 +35,9 @@ def xlsx_table(
     strings = Strings(source.scratch(), source.scratch())
     if workbook.strings is not None:
         with package.part(workbook.strings) as part:
-            strings.fill(part, workbook.strings, on_progress)
+            strings.fill(part, workbook.strings)
     meanings = Meanings(strings, workbook.formats, workbook.since_1904)
-    if named is not None:
-        sheet = _named(workbook, named)
-    else:
-        sheet = _only(workbook, package, meanings, on_progress)
+    sheet = _only(workbook, package, meanings) if named is None else _named(workbook, named)
 
     def rows() -> Rows:
         with open_package().part(sheet.part) as part:
@@ -64,9 +59,7 @@ def _named(workbook: Workbook, name: str) -> Sheet:
     )
 
 
-def _only(
-    workbook: Workbook, package: Package, meanings: Meanings, on_progress: Callable[[], None]
-) -> Sheet:
+def _only(workbook: Workbook, package: Package, meanings: Meanings) -> Sheet:
     filled: list[Sheet] = []
     for sheet in workbook.sheets:
         if sheet.hidden:
@@ -74,7 +67,6 @@ def _only(
         with package.part(sheet.part) as part:
             if has_text(part, sheet.part, meanings):
                 filled.append(sheet)
-        on_progress()
     if not filled:
         raise ParseError(
             "empty-file",

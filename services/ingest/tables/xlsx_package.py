@@ -7,14 +7,15 @@ import posixpath
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, BinaryIO
+from typing import IO, BinaryIO, cast
 
 from services.ingest.parse_error import ParseError
 from services.ingest.tables.table import read_head
 from services.ingest.tables.unpack import check_size
+from services.ingest.tables.watched import Watched
 from services.ingest.tables.xlsx_values import Format, format_of
 from services.ingest.tables.xlsx_xml import Attributes, Events, damaged, relation_of
 
@@ -94,12 +95,14 @@ class Package:
 
     Args:
         file: The archive; can seek.
+        on_progress: Called for everything that is read of a part.
 
     Raises:
         ParseError: It is damaged, or no workbook.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, on_progress: Callable[[], None]) -> None:
+        self._on_progress = on_progress
         with _as_damage():
             self._archive = zipfile.ZipFile(_ShortReads(file))
             self._names = {name.lower(): name for name in self._archive.namelist()}
@@ -126,7 +129,7 @@ class Package:
             if kept and info.file_size > _MAX_PART:
                 raise damaged(f"its part {_shown(name)} is too large")
             with self._archive.open(info) as part:
-                yield part
+                yield cast("IO[bytes]", Watched(part, self._on_progress))
 
     def workbook(self) -> Workbook:
         """Read what the workbook says of itself.

@@ -102,6 +102,7 @@ class _Reader:
         self._since_1904 = meanings.since_1904
         self._cells: list[tuple[int, str]] = []
         self._pieces: list[str] = []
+        self._formula: list[str] | None = None
         self._row = 0
         self._column = -1
         self._chars = 0
@@ -111,6 +112,7 @@ class _Reader:
             {
                 "row": self._row_starts,
                 "c": self._cell_starts,
+                "f": self._formula_starts,
                 "v": self._text_starts,
                 "t": self._text_starts,
                 # How a Japanese name is read, beside it.
@@ -119,6 +121,7 @@ class _Reader:
             {
                 "row": self._row_ends,
                 "c": self._cell_ends,
+                "f": self._text_ends,
                 "v": self._text_ends,
                 "t": self._text_ends,
             }
@@ -128,7 +131,7 @@ class _Reader:
 
     def check(self) -> None:
         """Bound the cell that is not ended yet."""
-        if sum(map(len, self._pieces)) > MAX_FIELD:
+        if sum(map(len, self._pieces)) + sum(map(len, self._formula or ())) > MAX_FIELD:
             raise self._at_row(too_long())
 
     def _at_row(self, error: ParseError) -> ParseError:
@@ -174,6 +177,10 @@ class _Reader:
             self._columns[letters] = column - 1
         return column - 1
 
+    def _formula_starts(self, _: Attributes) -> None:
+        self._formula = []
+        self.events.text_to(self._formula.append)
+
     def _text_starts(self, _: Attributes) -> None:
         if not self._reading:
             self.events.text_to(self._pieces.append)
@@ -188,11 +195,16 @@ class _Reader:
         self._reading = False
 
     def _cell_ends(self) -> None:
-        if not self._pieces:
-            return
         stored = "".join(self._pieces)
         self._pieces.clear()
-        text = self._text(stored)
+        formula, self._formula = self._formula, None
+        if stored:
+            text = self._text(stored)
+        elif formula is not None and self._type != "str":
+            # Never reckoned: programs may leave that to Excel. Text it came to may be empty.
+            text = Made("=" + "".join(formula))
+        else:
+            return
         self._chars += len(text)
         if self._chars > MAX_ROW:
             raise ParseError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Callable
 from functools import lru_cache
 from typing import IO
 
@@ -52,7 +51,7 @@ class Strings:
         self._kept: dict[int, str] = {}
         self._block = lru_cache(maxsize=8)(self._read_block)
 
-    def fill(self, part: IO[bytes], name: str, on_progress: Callable[[], None]) -> None:
+    def fill(self, part: IO[bytes], name: str) -> None:
         """Read all strings of the part that holds them.
 
         Raises:
@@ -95,7 +94,6 @@ class Strings:
             self._count += len(ends)
             whole.clear()
             del ends[:]
-            on_progress()
 
     def __getitem__(self, index: int) -> str:
         """Give a string.

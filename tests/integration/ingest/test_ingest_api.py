@@ -10,6 +10,7 @@ import pytest
 from services.contracts.codec import decode
 from services.contracts.messages import LookupRequest, RejectedContact
 from services.ingest.settings import IngestSettings
+from services.ingest.submissions import BusyError, Submissions
 from services.local.processes import free_port
 from services.runtime.kafka import partition_of
 
@@ -143,9 +144,11 @@ async def test_a_key_stands_for_one_content_and_one_set_of_options(
 ) -> None:
     """The same key with anything else is refused, and the answer names what differs."""
     headers = {"Idempotency-Key": "monday"}
-    await ingest.post("/v1/jobs", params=QUERY, content=FILE, headers=headers)
+    first = await ingest.post("/v1/jobs", params=QUERY, content=FILE, headers=headers)
     answer = await ingest.post("/v1/jobs", params=query, content=content, headers=headers)
     assert answer.status_code == 409
+    assert answer.json()["type"].endswith(":idempotency-key-reused")
+    assert answer.json()["job_id"] == first.json()["job_id"]
     assert answer.json()["differs"] == differs
 
 
@@ -286,6 +289,27 @@ async def test_a_file_over_the_limit_is_refused(
     assert ("Retry-After" in answer.headers) == (status == 503)
 
 
+@pytest.mark.parametrize("asked", [0, 1], ids=["before the body", "after it"])
+async def test_more_jobs_at_once_than_are_taken_are_sent_away_for_now(
+    ingest: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, asked: int
+) -> None:
+    """Also when others took the room while the body came; sent again later, it is taken."""
+    room = iter([True] * asked + [False])
+
+    def check_room(_: Submissions) -> None:
+        if not next(room):
+            raise BusyError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Submissions, "check_room", check_room)
+        answer = await ingest.post("/v1/jobs", params=QUERY, content=FILE)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert answer.json()["type"].endswith(":unavailable")
+    assert "Too many files" in answer.json()["detail"]
+    assert "ingest_spool_bytes 0.0" in (await ingest.get("/metrics")).text
+    assert (await ingest.post("/v1/jobs", params=QUERY, content=FILE)).status_code == 201
+
+
 async def _begin_sending(
     settings: IngestSettings, client: httpx.AsyncClient, body: bytes, announced: int
 ) -> asyncio.StreamWriter:
@@ -293,19 +317,20 @@ async def _begin_sending(
     writer.write(
         b"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\n"
         b"Authorization: " + client.headers["Authorization"].encode() + b"\r\n"
+        b"Idempotency-Key: monday\r\n"
         b"Content-Length: " + str(announced).encode() + b"\r\n\r\n" + body
     )
     await writer.drain()
     return writer
 
 
-async def test_leaving_before_the_whole_body_is_there_leaves_nothing(
+async def test_a_body_that_breaks_off_leaves_nothing_and_its_key_is_free(
     ingest: httpx.AsyncClient,
     settings: IngestSettings,
     database: asyncpg.Connection,
     until: Until,
 ) -> None:
-    """Half a body is forgotten: no job, no bytes on disk."""
+    """Half a body is forgotten: no job, no bytes on disk; the whole one is taken by that key."""
     writer = await _begin_sending(settings, ingest, GOOD_ROWS, len(GOOD_ROWS) + 20)
     writer.close()
     series = 'ingest_http_request_duration_seconds_count{code="400",method="POST",route="/v1/jobs"}'
@@ -316,6 +341,8 @@ async def test_leaving_before_the_whole_body_is_there_leaves_nothing(
     await until(ended)
     assert await database.fetchval("SELECT count(*) FROM jobs") == 0
     assert "ingest_spool_bytes 0.0" in (await ingest.get("/metrics")).text
+    again = await ingest.post("/v1/jobs", content=GOOD_ROWS, headers={"Idempotency-Key": "monday"})
+    assert (again.status_code, again.json()["accepted"]) == (201, 3000)
 
 
 async def test_leaving_after_the_whole_body_is_there_changes_nothing(

@@ -1,6 +1,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -11,7 +12,7 @@ from services.ingest.options import Options
 from services.ingest.publisher import FilePublisher
 from services.ingest.settings import IngestSettings
 from services.ingest.spool import Spool
-from services.ingest.submissions import BusyError, ConflictError, Submissions, Upload
+from services.ingest.submissions import BusyError, ConflictError, StalledError, Submissions, Upload
 from services.runtime.database import open_pool
 from services.runtime.health import Readiness
 from services.runtime.kafka import ProduceError
@@ -55,14 +56,18 @@ def spool(settings: IngestSettings) -> Spool:
     return Spool(settings.spool_directory, 10_000, 1_000)
 
 
-async def _upload(spool: Spool, content: bytes = b"Phone\n+12025550123\n") -> Upload:
+async def _upload(
+    spool: Spool,
+    content: bytes = b"Phone\n+12025550123\n",
+    job: UUID = ids.job_id("shop", "monday"),  # noqa: B008 - it is always the same
+) -> Upload:
     async def stream() -> AsyncIterator[bytes]:
         yield content
 
     file = spool.open(0)
     await file.fill(stream())
-    job = NewJob(
-        job_id=ids.job_id("shop", "monday"),
+    made = NewJob(
+        job_id=job,
         source="shop",
         idempotency_key="monday",
         fingerprint=ids.content_key(file.sha256, {}),
@@ -72,7 +77,7 @@ async def _upload(spool: Spool, content: bytes = b"Phone\n+12025550123\n") -> Up
         packages=(),
         options={},
     )
-    return Upload(job, Options(), 0.0, file)
+    return Upload(made, Options(), 0.0, file)
 
 
 async def test_a_stall_ends_the_waiting_and_not_the_publishing(
@@ -83,7 +88,7 @@ async def test_a_stall_ends_the_waiting_and_not_the_publishing(
     submissions = Submissions(jobs, publisher, 4, _never)
     first = submissions.submit(await _upload(spool))
     await publisher.begun.wait()
-    with pytest.raises(TimeoutError):
+    with pytest.raises(StalledError):
         await first.wait(0.01)
     assert await database.fetchval("SELECT state FROM jobs") == "receiving"
     again = submissions.submit(await _upload(spool))
@@ -106,6 +111,27 @@ async def test_another_file_under_a_key_at_work_is_refused_at_once(
         submissions.submit(other)
     publisher.acknowledged.set()
     await first.wait(30)
+
+
+async def test_so_many_are_taken_at_a_time(
+    jobs: Jobs, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One more is turned away and its room given back; the same again joins what is there."""
+    monkeypatch.setattr("services.ingest.submissions._TAKEN", 1)
+    publisher = _HeldPublisher()
+    submissions = Submissions(jobs, publisher, 4, _never)
+    submissions.check_room()
+    first = submissions.submit(await _upload(spool))
+    with pytest.raises(BusyError):
+        submissions.check_room()
+    with pytest.raises(BusyError):
+        submissions.submit(await _upload(spool, job=ids.job_id("shop", "tuesday")))
+    assert submissions.submit(await _upload(spool)) is first
+    publisher.acknowledged.set()
+    await first.wait(30)
+    submissions.check_room()
+    with spool.open(1_000) as one:
+        one.scratch().append(b"x" * 10_000)
 
 
 async def test_a_drain_takes_nothing_more_and_finishes_what_is_under_way(

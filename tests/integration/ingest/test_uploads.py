@@ -103,6 +103,7 @@ async def test_a_file_that_cannot_be_taken_is_told_by_its_code(
     """The code is for programs, and nothing was published."""
     answer = await ingest.post("/v1/jobs", params=query, content=data)
     assert (answer.status_code, answer.json()["code"]) == (422, code)
+    assert answer.json()["type"].endswith(":bad-file")
     assert await read_topic("contacts") == []
 
 

@@ -122,6 +122,7 @@ def test_watch_goes_to_the_end(
         f"GET /v1/jobs/{JOB}",
         job(),
         httpx.ConnectError("restarting"),
+        done | {"rejected": 6},
         done,
         done | {"outcomes": []},
     )
@@ -132,6 +133,37 @@ def test_watch_goes_to_the_end(
     assert "5,000 of 5,000 finished (100 %)" in result.stderr
 
 
+@pytest.fixture
+def stored(apis: Any, job: Any) -> None:
+    """All rejected rows are stored."""
+    apis.say(f"GET /v1/jobs/{JOB}", job())
+
+
+@pytest.mark.parametrize("words", [(), ("--out",)])
+def test_rejected_rows_are_waited_for(
+    run: Any, apis: Any, job: Any, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    """Some of them are never shown as all there are."""
+    file = [str(tmp_path / "r.csv") for _ in words]
+    apis.say(f"GET /v1/jobs/{JOB}", job(rejected=6), job())
+    apis.say(f"GET /v1/jobs/{JOB}/rejected", {"items": [], "next": None})
+    apis.say(f"GET /v1/jobs/{JOB}/rejected.csv", [REJECTED[0]])
+    assert run("rejected", JOB, *words, *file).exit_code == 0
+    assert [request.url.path.rpartition("/")[2] for request in apis.requests[:2]] == [JOB, JOB]
+
+
+def test_rejected_rows_that_do_not_come(
+    run: Any, apis: Any, job: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The wait has an end, which says how many there are."""
+    monkeypatch.setattr("services.cli.watch.PATIENCE_SECONDS", 0.0)
+    apis.say(f"GET /v1/jobs/{JOB}", job(rejected=6))
+    result = run("rejected", JOB)
+    assert (result.exit_code, result.stdout) == (69, "")
+    assert "6 of 7 rejected rows" in result.stderr
+
+
+@pytest.mark.usefixtures("stored")
 def test_rejected_rows(run: Any, apis: Any) -> None:
     """A rejected row is shown with its place and why, masked as it came."""
     row = {
@@ -156,18 +188,32 @@ REJECTED = (
 )
 
 
-def test_rejected_rows_to_mend(run: Any, apis: Any, tmp_path: Path) -> None:
-    """The whole rows become a private file, byte by byte, and what to do with it is said."""
-    apis.say(f"GET /v1/jobs/{JOB}/rejected.csv", [*REJECTED])
+@pytest.mark.usefixtures("stored")
+@pytest.mark.parametrize(
+    ("delimiter", "second", "named"),
+    [
+        (b",", b"", " --phone-column Phone"),
+        (b";", b"Tel work", " --phone-column Phone --phone-column 'Tel work'"),
+        (b"\t", b"'=Tel", " --phone-column Phone --phone-column =Tel"),
+    ],
+)
+def test_rejected_rows_to_mend(
+    run: Any, apis: Any, tmp_path: Path, delimiter: bytes, second: bytes, named: str
+) -> None:
+    """The whole rows become a private file, byte by byte, and how to send it again is said."""
+    file = [part.replace(b"8,Phone", b"8," + second).replace(b",", delimiter) for part in REJECTED]
+    apis.say(f"GET /v1/jobs/{JOB}/rejected.csv", [*file])
     out = tmp_path / "to mend.csv"
     result = run("rejected", JOB, "--out", str(out))
-    assert out.read_bytes() == b"".join(REJECTED)
+    assert out.read_bytes() == b"".join(file)
     assert out.stat().st_mode & 0o077 == 0
     assert result.stdout == ""
     assert "2 rejected rows in" in result.stderr
-    assert f"bulk-lookup submit '{out}'" in result.stderr.replace("\n", " ")
+    assert f"\n  bulk-lookup submit '{out}'{named}\n" in result.stderr
+    assert "without --sheet, --encoding and --idempotency-key" in result.stderr
 
 
+@pytest.mark.usefixtures("stored")
 def test_no_rejected_rows_to_mend(run: Any, apis: Any, tmp_path: Path) -> None:
     """Of a job without any, the file has its headings, and nothing is said to be done."""
     apis.say(f"GET /v1/jobs/{JOB}/rejected.csv", [REJECTED[0]])

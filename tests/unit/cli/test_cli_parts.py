@@ -11,6 +11,7 @@ from services.cli import exits, wording
 from services.cli.dead_letters import ReasonName
 from services.cli.operate import ProgramName
 from services.cli.output import Column, Screen
+from services.cli.own_words import in_own_words
 from services.cli.packages import PackageName
 from services.cli.results import StateName
 from services.cli.topic_report import Found, compare
@@ -20,6 +21,23 @@ from services.contracts.topics import topic_table
 from services.contracts.turns import State
 from services.local.programs import Kind
 from services.runtime import program
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("Correct `phone_column`.", "Correct `--phone-column`."),
+        ("say it by `default_country` too", "say it by `--country` too"),
+        ("query.packages: no; query.fresh_for: no", "--package: no; --fresh-for: no"),
+        ("are taken with accept=possible.", "are taken with `--accept possible`."),
+        ("GET /v1/jobs lists those", "`bulk-lookup jobs` lists those"),
+        ("The sheet `Phone` is empty.", "The sheet `Phone` is empty."),
+    ],
+)
+def test_what_the_apis_name_is_named_as_an_option(theirs: str, ours: str) -> None:
+    """Who uses the command is told what to type there."""
+    assert in_own_words(theirs) == ours
+
 
 NOW = datetime(2025, 11, 24, 12, tzinfo=UTC)
 
@@ -126,6 +144,24 @@ def test_a_wide_terminal_gets_a_table() -> None:
     lines = [line.split() for line in file.getvalue().splitlines()]
     assert ["Job", "Why", "Contacts"] in lines
     assert " ".join(ROW).split() in lines
+
+
+def test_a_table_takes_the_whole_width_and_no_more() -> None:
+    """In as many columns as a row needs at least, only the text that may wrap does."""
+    shown, file = screen(len("6f0c1f9e") + 2 + 12 + 2 + len("Contacts"))
+    shown.table(COLUMNS, [ROW])
+    heading, _, first, *_ = file.getvalue().splitlines()
+    assert heading.split() == ["Job", "Why", "Contacts"]
+    assert first == "6f0c1f9e  a reason            12"
+
+
+def test_words_are_broken_over_lines_and_commands_are_not() -> None:
+    """On a terminal a text wraps between words; a command stays one line, to be copied."""
+    shown, file = screen(20)
+    shown.err = shown.out
+    shown.note("a text longer than a line")
+    shown.command("one command that is longer")
+    assert file.getvalue() == ("a text longer than a\nline\n  one command that is longer\n")
 
 
 @pytest.mark.parametrize("width", [50, 30, 12])

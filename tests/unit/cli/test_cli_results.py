@@ -12,6 +12,38 @@ RESULTS = f"GET /v1/jobs/{JOB}/results"
 CSV = b'row,phone\n2,+14155550100\n3,+14155550101\n4,"two\nlines ""quoted"""\n'
 
 
+@pytest.fixture(autouse=True)
+def _ended(apis: Any, job: Any) -> None:
+    """The job has ended."""
+    apis.say(f"GET /v1/jobs/{JOB}", job(complete=True))
+
+
+@pytest.mark.parametrize("words", [(), ("--out",)])
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "The job has not ended: 3,988 of 5,000 finished (80 %)"),
+        ({"state": "standing", "sealed": None}, None),
+        ({"complete": True}, None),
+    ],
+)
+def test_results_of_a_job_under_way(
+    run: Any,
+    apis: Any,
+    job: Any,
+    tmp_path: Path,
+    changes: dict[str, Any],
+    said: str | None,
+    words: tuple[str, ...],
+) -> None:
+    """A file that is not yet all of the job says so; an upstream source has no end."""
+    apis.say(f"{RESULTS}.csv", [CSV])
+    apis.say(f"GET /v1/jobs/{JOB}", job(**changes))
+    result = run("results", JOB, *words, *[str(tmp_path / "r.csv") for _ in words])
+    assert ("has not ended" in result.stderr) == (said is not None)
+    assert (said or "") in result.stderr
+
+
 def test_results_as_csv(run: Any, apis: Any) -> None:
     """The file of the API comes out as it is, with the filters that were given."""
     apis.say(f"{RESULTS}.csv", [CSV[:7], CSV[7:]])

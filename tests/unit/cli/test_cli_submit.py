@@ -96,6 +96,45 @@ def test_standard_input_is_sent(run: Any, apis: Any, read_lines: Any) -> None:
     assert read_lines(result.stdout) == [accepted()]
 
 
+@pytest.mark.parametrize(("status", "before"), [(201, False), (200, True)])
+def test_a_file_that_was_sent_before_is_said_to_be(
+    run: Any, apis: Any, file: Path, status: int, before: bool
+) -> None:
+    """It is the same job, which costs nothing anew."""
+    apis.say("POST /v1/jobs", (status, accepted()))
+    assert ("It was sent before" in run("submit", str(file)).stderr) == before
+
+
+@pytest.mark.parametrize(
+    ("counts", "named"),
+    [
+        ((2, 1), ["status", "results", "rejected"]),
+        ((2, 0), ["status", "results"]),
+        ((0, 2), ["rejected"]),
+    ],
+)
+def test_what_next_is_what_there_is_to_see(
+    run: Any, apis: Any, file: Path, counts: tuple[int, int], named: list[str]
+) -> None:
+    """Commands are named that have something to show."""
+    apis.say("POST /v1/jobs", (201, accepted(*counts)))
+    said = run("submit", str(file)).stderr.partition("What next:\n")[2]
+    assert [line.split()[1] for line in said.splitlines()] == named
+
+
+def test_a_refusal_names_what_there_is(run: Any, apis: Any, file: Path) -> None:
+    """What is wrong is said of the options, and the accounts that there are stand there."""
+    problem = {
+        "type": "urn:bulk-lookup:problem:unknown-account",
+        "title": "There is no such account",
+        "detail": "query.account: Name one of those listed.",
+        "accounts": ["default", "second"],
+    }
+    apis.say("POST /v1/jobs", (422, problem))
+    said = run("submit", str(file), "--account", "x").stderr
+    assert "--account: Name one of those listed. There are: default, second." in said
+
+
 def test_several_columns_are_sent_one_by_one(run: Any, apis: Any, file: Path) -> None:
     """Each --phone-column is a parameter of its own: a heading may hold any character."""
     apis.say("POST /v1/jobs", accepted())
@@ -109,7 +148,7 @@ def test_what_was_found_is_told(run: Any, apis: Any, file: Path) -> None:
     apis.say("POST /v1/jobs", accepted())
     said = run("submit", str(file)).stdout
     assert "Read as CSV, Windows-1252 by its bytes, cells between semicolons" in said
-    assert "Numbers in 'Tel' (by its heading); references in 'Nr' (as named)" in said
+    assert "\nNumbers in 'Tel' (by its heading)\nReferences in 'Nr' (as named)\n" in said
     apis.say("POST /v1/jobs", accepted() | {"found": None})
     assert "Read as" not in run("submit", str(file)).stdout
 
@@ -172,6 +211,20 @@ def test_a_dry_run_is_shown(run: Any, apis: Any, file: Path, read_lines: Any) ->
     for said in ("nothing was stored", "'Tel'", "Write it in digits", "0415 5550100", NUMBER):
         assert said in result.stdout
     assert "status" not in result.stderr
+    heading, *contacts = result.stdout.splitlines()[-3:]
+    assert heading.split("  ")[0] == "Row"
+    assert [line.split() for line in contacts] == [
+        ["2", "0415", "5550100", NUMBER, "US", "7"],
+        ["3", "none", "letters"],
+    ]
+    assert "without --dry-run" in result.stderr
+    several = FOUND | {
+        "phone": [{"column": "Tel", "by": "option"}, {"column": "M", "by": "option"}]
+    }
+    apis.say("POST /v1/jobs", DRY | {"found": several})
+    last = run("submit", str(file), "--dry-run").stdout.splitlines()[-1]
+    assert last.split() == ["3", "Tel", "none", "letters"]
+    apis.say("POST /v1/jobs", DRY)
     assert read_lines(run("submit", str(file), "--dry-run", "--json").stdout) == [DRY]
     apis.say("POST /v1/jobs", DRY | {"accepted": 0})
     assert run("submit", str(file), "--dry-run").exit_code == 1
@@ -353,14 +406,22 @@ def test_a_failed_package_is_not_ok(run: Any, apis: Any, contact: Any) -> None:
     assert "reused" in result.stdout
 
 
-def test_what_cannot_be_a_number(run: Any, apis: Any) -> None:
-    """A rejected number ends with 1, with the reason and without the number."""
-    row = {"row": 2, "column": "phone", "reason": "too-short", "text": "**", "rejected_at": ""}
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ("too-short", "(too-short). Say `--accept possible`."),
+        ("no-country", "(no-country). Write it with + and the country code, or say --country."),
+    ],
+)
+def test_what_cannot_be_a_number(run: Any, apis: Any, reason: str, said: str) -> None:
+    """A rejected number ends with 1, with the reason and the way out, and without the number."""
+    row = {"row": 2, "column": "phone", "reason": reason, "text": "**", "rejected_at": ""}
+    row["way_out"] = "Say accept=possible."
     apis.say("POST /v1/jobs", accepted(0, 1))
     apis.say(f"GET /v1/jobs/{JOB}/rejected", {"items": [row], "next": None})
     result = run("lookup", "1234567")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "too-short" in result.stderr
+    assert said in result.stderr
     assert "1234567" not in result.stderr
 
 

@@ -1,0 +1,1 @@
+"""Ingest beside a plain script and a plain server; see `__main__`."""
