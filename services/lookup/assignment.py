@@ -56,7 +56,7 @@ class Assignment:
         self._partitions = partitions
         self._readiness = readiness
         self._raising: asyncio.Task[None] | None = None
-        self._joined = False
+        self._assigned_at = float("inf")
 
     def assigned(self, partitions: set[int], generation: int) -> None:
         """These partitions are this process's now; the barrier's ends are read from here on."""
@@ -71,7 +71,7 @@ class Assignment:
                 )
         self._raising = self._watch(asyncio.create_task(self._raise(partitions, generation)))
         self._readiness.met("partitions")
-        self._joined = True
+        self._assigned_at = time.monotonic()
 
     def revoked(self) -> None:
         """All partitions go; replies to what was asked before are void."""
@@ -82,7 +82,9 @@ class Assignment:
 
     def why_unheard(self) -> str | None:
         """Why Kafka does not count on this process, from its first assignment on; None if it does."""
-        return "no heartbeat of late" if self._joined and not self._lease.holds else None
+        if self._lease.holds or time.monotonic() - self._assigned_at <= self._lease.length:
+            return None  # an assignment was heard as well as a heartbeat is
+        return "no heartbeat of late"
 
     def _cancel(self) -> None:
         if self._raising is not None:

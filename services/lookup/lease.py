@@ -24,12 +24,13 @@ class Lease:
     """Renewed by the consumer's thread, looked at right before a call's bytes are written."""
 
     def __init__(self, session_timeout: float) -> None:
-        self._length = session_timeout * SHARE
+        #: Seconds for which a heartbeat counts.
+        self.length = session_timeout * SHARE
         self._until = float("-inf")
 
     def renew(self, sent_at: float) -> None:
         """A heartbeat sent at `sent_at` (monotonic seconds) succeeded."""
-        self._until = max(self._until, sent_at + self._length)
+        self._until = max(self._until, sent_at + self.length)
 
     @property
     def holds(self) -> bool:

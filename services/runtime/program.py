@@ -28,8 +28,9 @@ EXIT_OK = 0
 EXIT_FAULT = 70
 EXIT_SETTINGS = 78
 EXIT_KILLED_BY_SECOND_SIGNAL = 130
-#: Of DRAIN_LIMIT: after a drain that took all of it, the rest is for closing.
-_WHOLE_STOP = 1.2
+#: Of DRAIN_LIMIT: how long a stop may take. After a drain that took all of it, the rest is for
+#: commits, leaving the group, closing.
+WHOLE_STOP = 1.2
 
 
 class FaultError(Exception):
@@ -127,7 +128,7 @@ def run_program(service: str, model: type[S], serve: Callable[[S, Stop], Awaitab
     configure_logging(service, settings.log_level)
 
     async def body() -> int:
-        stop = Stop(_WHOLE_STOP * settings.drain_limit.total_seconds())
+        stop = Stop(WHOLE_STOP * settings.drain_limit.total_seconds())
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, stop.ask)

@@ -81,8 +81,9 @@ class ProgramSettings(BaseSettings):
     )
     drain_limit: Duration = Field(
         default=timedelta(seconds=25),
-        description="Longest time a stop may take: longer than the longest call and the "
-        "acknowledgement of what came of it. Over it the program ends as if killed.",
+        description="Longest time the drain of a stop may take: longer than the longest call and "
+        "the acknowledgement of what came of it. Over it, and a stop over a fifth more than it, "
+        "the program ends as if killed.",
     )
 
     kafka_bootstrap_servers: str = Field(

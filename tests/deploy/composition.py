@@ -129,7 +129,7 @@ def stops_have_time(composed: Document) -> list[str]:
         told = environment(composed, program).get("DRAIN_LIMIT")
         drain = parse_duration(told) if told else model.model_fields["drain_limit"].default
         grace = seconds(composed["services"][program].get("stop_grace_period", "10s"))
-        if grace <= stop_seconds(program, drain.total_seconds()):
+        if grace <= stop_seconds(drain.total_seconds()):
             found.append(f"{program}: killed after {grace:g} s")
     return found
 

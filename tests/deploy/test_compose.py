@@ -117,7 +117,7 @@ def test_the_file_is_sound(composed: Document, check: Callable[[Document], list[
         ),
         (CHECKS[4], put("secrets more", {"content": "it"}), "the secret more is no file"),
         (CHECKS[6], put("services lookup stop_grace_period", "10s"), "lookup: killed after 10 s"),
-        (CHECKS[6], put("services lookup stop_grace_period", "1m"), "lookup: killed after 60 s"),
+        (CHECKS[6], put("services lookup stop_grace_period", "30s"), "lookup: killed after 30 s"),
         (
             CHECKS[6],
             put("services scheduler environment DRAIN_LIMIT", "5m"),

@@ -33,7 +33,7 @@ CASES = [
     case(rollout.stops_have_time, "killed after", put(LOOKUP, f"{POD} terminationGracePeriodSeconds", 25)),
     case(rollout.stops_have_time, "killed after", drop(INGEST, f"{POD} terminationGracePeriodSeconds")),
     case(rollout.stops_have_time, "killed after", variable("results", "DRAIN_LIMIT", "10m")),
-    case(rollout.stops_have_time, "Deployment/lookup: killed after 75 s, may need 80 s", variable("lookup", "DRAIN_LIMIT", "35s")),
+    case(rollout.stops_have_time, "Deployment/lookup: killed after 45 s, may need 48 s", variable("lookup", "DRAIN_LIMIT", "40s")),
     case(rollout.stops_have_time, "longer than the drain", variable("lookup", "TWILIO_READ_TIMEOUT", "1m")),
     case(rollout.stops_have_time, "preStop sleep is due", drop(INGEST, f"{MAIN} lifecycle")),
     case(rollout.stops_have_time, "preStop needs a program", put(INGEST, f"{MAIN} lifecycle", SHELL["lifecycle"])),

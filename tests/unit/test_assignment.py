@@ -86,11 +86,13 @@ async def test_a_revocation_makes_it_unready_until_the_next_assignment() -> None
 
 
 async def test_kafka_does_not_hear_of_it_while_the_lease_is_over() -> None:
-    """From the first assignment on; a heartbeat brings it back."""
+    """From the first assignment on, which was heard itself; a heartbeat brings it back."""
     lease = Lease(10)
     made = Made(lease)
     assert made.assignment.why_unheard() is None
     made.assignment.assigned({0}, 5)
+    assert made.assignment.why_unheard() is None
+    made.assignment._assigned_at -= lease.length
     assert made.assignment.why_unheard() == "no heartbeat of late"
     lease.renew(time.monotonic())
     assert made.assignment.why_unheard() is None

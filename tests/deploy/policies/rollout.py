@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from services.reference import PROGRAMS as SETTINGS
+from services.runtime.program import WHOLE_STOP
 from services.runtime.settings import parse_duration
 from tests.deploy.documents import Document, Manifests, Workload, matches, named
 from tests.deploy.policies.pods import size
@@ -21,13 +22,9 @@ def drain_seconds(manifests: Manifests, program: str, setting: str) -> float:
     return (parse_duration(told) if told else default).total_seconds()
 
 
-def stop_seconds(program: str, drain_limit: float) -> float:
-    """How long a program may take to end by itself, once it has the signal.
-
-    Lookup drains, commits within 5 s, and may then take as long again to leave the group, in
-    which Faust commits once more: `services/lookup/app.py`, at its end.
-    """
-    return 2 * drain_limit + 10 if program == "lookup" else drain_limit
+def stop_seconds(drain_limit: float) -> float:
+    """How long a program may take to end by itself, once it has the signal."""
+    return WHOLE_STOP * drain_limit
 
 
 def stops_have_time(manifests: Manifests) -> list[str]:
@@ -36,7 +33,7 @@ def stops_have_time(manifests: Manifests) -> list[str]:
     for program, workload in manifests.programs.items():
         hook = workload.main.get("lifecycle", {}).get("preStop", {})
         pause = hook.get("sleep", {}).get("seconds", 0)
-        drain = stop_seconds(program, drain_seconds(manifests, program, "drain_limit"))
+        drain = stop_seconds(drain_seconds(manifests, program, "drain_limit"))
         grace = workload.pod.get("terminationGracePeriodSeconds", 30)
         if grace <= pause + drain:
             found.append(f"{workload.name}: killed after {grace} s, may need {pause + drain:g} s")
