@@ -44,6 +44,18 @@ test: $(DEV) ## Run all tests, on real Kafka and PostgreSQL
 test-unit: $(DEV) ## Run the tests that need nothing but this process (seconds)
 	$(BIN)/python -m pytest tests/unit tests/contracts
 
+.PHONY: test-faults
+test-faults: $(DEV) ## Run every case of tests/faults (an hour)
+	$(BIN)/python -m pytest tests/faults -m ""
+
+.PHONY: soak
+soak: $(DEV) ## Mix faults at random for MINUTES=n, by a SEED=n that is printed
+	$(BIN)/python -m tests.faults.soak $(or $(MINUTES),10) $(SEED)
+
+.PHONY: mutations
+mutations: $(DEV) ## Break the code in one place after the other: a test must notice each (20 minutes)
+	$(BIN)/python -m tests.mutations
+
 .PHONY: record-alerts
 record-alerts: $(DEV) ## Cause faults on the real stack and see which alerts fire (15 minutes)
 	$(BIN)/python -m tests.alerts $(ARGS)

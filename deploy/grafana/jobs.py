@@ -209,7 +209,11 @@ BOARD = Board(
                     looks=Looks(
                         7,
                         8,
-                        alerts=("TwilioAccountStopped", "TwilioPackageStopped"),
+                        alerts=(
+                            "TwilioAccountStopped",
+                            "TwilioAccountFlooded",
+                            "TwilioPackageStopped",
+                        ),
                         empty="Nothing is held",
                     ),
                     cells={"at": _AGO},

@@ -129,7 +129,11 @@ _NOW = Row(
             looks=Looks(
                 3,
                 5,
-                alerts=("TwilioAccountStopped", "TwilioAccountStopForgotten"),
+                alerts=(
+                    "TwilioAccountStopped",
+                    "TwilioAccountFlooded",
+                    "TwilioAccountStopForgotten",
+                ),
                 steps=NONE_IS_GOOD,
                 empty="No account: lookup is away, or not scraped",
             ),

@@ -150,11 +150,19 @@ BOARD = Board(
                 ),
                 oldest_unfinished(8, 7),
                 graph(
+                    "Unfinished, and nothing happens",
+                    "Contacts without an end that are not held, by how long nothing has happened to"
+                    " them. With nothing left to read, `bulk-lookup reconcile` names them.",
+                    "short",
+                    Query(f"max by (age) (lookup_unterminated_requests{{{RESULTS}}})", "{{age}}"),
+                    looks=Looks(8, 7, least=0, alerts=("LookupReconciliationGap",)),
+                ),
+                graph(
                     "Given back to lookup",
                     "Held contacts, once what held them is gone.",
                     "cps",
                     Query(f"sum(rate(results_requests_released_total{{{RESULTS}}}[{RATE}]))"),
-                    looks=Looks(16, 7, least=0),
+                    looks=Looks(8, 7, least=0),
                 ),
             ],
         ),

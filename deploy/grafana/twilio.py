@@ -56,7 +56,11 @@ BOARD = Board(
                     looks=Looks(
                         3,
                         7,
-                        alerts=("TwilioAccountStopped", "TwilioAccountStopForgotten"),
+                        alerts=(
+                            "TwilioAccountStopped",
+                            "TwilioAccountFlooded",
+                            "TwilioAccountStopForgotten",
+                        ),
                         steps=NONE_IS_GOOD,
                     ),
                 ),
@@ -69,7 +73,11 @@ BOARD = Board(
                     looks=Looks(
                         7,
                         7,
-                        alerts=("TwilioAccountStopped", "TwilioAccountStopForgotten"),
+                        alerts=(
+                            "TwilioAccountStopped",
+                            "TwilioAccountFlooded",
+                            "TwilioAccountStopForgotten",
+                        ),
                         empty="No account is held",
                     ),
                     shape=columns("account", "cause"),
@@ -100,6 +108,20 @@ BOARD = Board(
                         least=0,
                         most=1,
                         empty="No account runs",
+                    ),
+                ),
+                graph(
+                    "Probes",
+                    "Free calls that ask whether a refused account is let in again. ok: it is, and"
+                    " goes on.",
+                    "short",
+                    Query(
+                        "sum by (account, outcome)"
+                        f" (increase(twilio_probes_total{{{_ACCOUNT}}}[15m])) > 0",
+                        "{{account}} {{outcome}}",
+                    ),
+                    looks=watched(
+                        "TwilioProbeMissing", 24, 6, empty="No account is refused, as it should be"
                     ),
                 ),
             ],
@@ -151,7 +173,8 @@ BOARD = Board(
                 ),
                 graph(
                     "Calls out, and the limit",
-                    "Over all processes. At the limit is normal under load.",
+                    "Over all processes. allowed: what may be out now, less than the limit after"
+                    " refusals for the rate; of a package only after such of its own.",
                     "short",
                     Query(
                         f"sum by (account) (twilio_requests_in_flight{{{_ACCOUNT}}})",
@@ -161,7 +184,22 @@ BOARD = Board(
                         f"sum by (account) (twilio_concurrency_limit{{{_ACCOUNT}}})",
                         "{{account}} limit",
                     ),
-                    looks=Looks(8, 8, least=0, empty="No account is in use yet"),
+                    Query(
+                        f"sum by (account) (twilio_concurrency_allowed{{{_ACCOUNT}}})",
+                        "{{account}} allowed",
+                    ),
+                    Query(
+                        "sum by (account, package)"
+                        f" (twilio_package_concurrency_allowed{{{_ACCOUNT}}})",
+                        "{{account}} {{package}} allowed",
+                    ),
+                    looks=Looks(
+                        8,
+                        8,
+                        alerts=("TwilioAllowsLess",),
+                        least=0,
+                        empty="No account is in use yet",
+                    ),
                 ),
                 graph(
                     "Error codes that are not known",

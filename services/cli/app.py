@@ -19,6 +19,7 @@ from services.cli.local import demo, down, up
 from services.cli.number import lookup
 from services.cli.operate import check, migrate, run
 from services.cli.output import Screen
+from services.cli.reconcile import reconcile
 from services.cli.rejected import rejected
 from services.cli.results import results
 from services.cli.session import INGEST_URL, RESULTS_URL, Session
@@ -55,7 +56,7 @@ app = typer.Typer(
 _USE, _RUN, _HERE = "Numbers and jobs", "Programs and their parts", "All of it on this machine"
 _COMMANDS: tuple[tuple[str, tuple[Callable[..., None], ...]], ...] = (
     (_USE, (submit, lookup, jobs, status, results, rejected, dead_letters)),
-    (_RUN, (check, migrate, run)),
+    (_RUN, (check, migrate, run, reconcile)),
     (_HERE, (up, down, demo)),
 )
 for panel, commands in _COMMANDS:

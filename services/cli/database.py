@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import get_args
 
@@ -23,6 +24,10 @@ SELECT state, count(*) AS n
 FROM requests
 WHERE state = ANY($1)
 GROUP BY state"""
+_MAY_ACT_AS = """
+SELECT EXISTS (
+    SELECT FROM pg_roles WHERE rolname = $1 AND pg_has_role(current_user, oid, 'SET')
+)"""
 
 
 class _Settings(BaseSettings, DatabaseSettings):
@@ -127,8 +132,9 @@ class Stored:
     offsets: Mapping[tuple[str, int], int]
 
 
-async def stored() -> Stored:
-    """How far everything is.
+@asynccontextmanager
+async def snapshot() -> AsyncIterator[asyncpg.Connection]:
+    """Read everything as it is at one moment, with the rights of results if they may be had.
 
     Raises:
         CommandError: PostgreSQL does not tell; says what to do.
@@ -137,10 +143,10 @@ async def stored() -> Stored:
         connection = await asyncpg.connect(database_url(), timeout=_SECONDS)
         try:
             async with connection.transaction(isolation="repeatable_read", readonly=True):
-                states = await connection.fetch(_COUNT_STATES, list(UNFINISHED))
-                places = await connection.fetch(
-                    "SELECT topic, partition, next_offset FROM stored_offsets"
-                )
+                reader = role_of("results")
+                if await connection.fetchval(_MAY_ACT_AS, reader):
+                    await connection.execute(f"SET LOCAL ROLE {reader}")
+                yield connection
         finally:
             await connection.close(timeout=_SECONDS)
     except SettingsError as error:
@@ -150,13 +156,26 @@ async def stored() -> Stored:
     except (*AWAY, asyncpg.PostgresError, ValueError) as error:
         raise CommandError(
             f"PostgreSQL does not tell ({_said(error)}): check DATABASE_URL, whose user must be "
-            "allowed to read `requests` and `stored_offsets`.",
+            f"{role_of('results')}, or allowed to read what that may.",
             UNAVAILABLE,
         ) from error
-    return Stored(
-        {row["state"]: row["n"] for row in states},
-        {(row["topic"], row["partition"]): row["next_offset"] for row in places},
-    )
+
+
+async def offsets_of(connection: asyncpg.Connection) -> dict[tuple[str, int], int]:
+    """The next offset that results will store, by topic and partition."""
+    places = await connection.fetch("SELECT topic, partition, next_offset FROM stored_offsets")
+    return {(row["topic"], row["partition"]): row["next_offset"] for row in places}
+
+
+async def stored() -> Stored:
+    """How far everything is.
+
+    Raises:
+        CommandError: PostgreSQL does not tell; says what to do.
+    """
+    async with snapshot() as connection:
+        states = await connection.fetch(_COUNT_STATES, list(UNFINISHED))
+        return Stored({row["state"]: row["n"] for row in states}, await offsets_of(connection))
 
 
 def _said(error: BaseException) -> str:

@@ -9,30 +9,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
-from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
-from aiokafka.errors import (
-    GroupCoordinatorNotAvailableError,
-    GroupLoadInProgressError,
-    KafkaError,
-    for_code,
-)
+from aiokafka.errors import KafkaError, for_code
 from aiokafka.structs import TopicPartition
 
 from services.cli import database
 from services.cli.exits import SETTINGS, UNAVAILABLE, CommandError
 from services.cli.logs import quiet_logs
+from services.cli.unread import RESULTS, committed, ends, once_coordinated, unread
 from services.contracts.topics import Topics
-from services.runtime.kafka import make_admin, make_consumer
+from services.runtime.kafka import make_admin
 from services.runtime.kafka_topics import partitions_on_kafka
 from services.runtime.metric_table import ALL as PROGRAMS
 from services.runtime.settings import ProgramSettings, SettingsError, load_settings
 
 _SECONDS = 60
 _LOOK_AGAIN_AFTER = 0.2
-#: Whose places stand in PostgreSQL; the others' stand in their groups on Kafka.
-_RESULTS = "results"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,46 +137,22 @@ async def _stakes(
     # Who runs comes first, and the logs' ends last: what moves in between is seen as at stake.
     running = await _running(admin, settings)
     stored = await database.stored()
-    places: dict[str, dict[TopicPartition, int]] = {
-        _RESULTS: {TopicPartition(*place): offset for place, offset in stored.offsets.items()}
+    places = await committed(admin, settings)
+    places[RESULTS] = {TopicPartition(*place): offset for place, offset in stored.offsets.items()}
+    aligned = (topic for topic in settings.topics.all if topic.aligned)
+    logs = await ends(settings, aligned, partitions)
+    behind = {
+        program: unread(settings, program, known, logs).total() for program, known in places.items()
     }
-    for program in ("lookup", "scheduler"):
-        committed = await admin.list_consumer_group_offsets(settings.group(program))
-        places[program] = {place: found.offset for place, found in committed.items()}
-    consumer = make_consumer(settings)
-    await consumer.start()
-    try:
-        unread = {
-            program: await _unread(consumer, _read_by(settings.topics, program, partitions), known)
-            for program, known in places.items()
-        }
-    finally:
-        await consumer.stop()
-    return Stakes(running, stored.unfinished, {name: n for name, n in unread.items() if n})
-
-
-def _read_by(topics: Topics, program: str, partitions: Mapping[str, int]) -> list[TopicPartition]:
-    """The partitions of aligned topics that a program reads."""
-    return [
-        TopicPartition(topic.name, number)
-        for topic in topics.all
-        if topic.aligned and program in topic.read_by
-        for number in range(partitions[topic.name])
-    ]
-
-
-async def _unread(
-    consumer: AIOKafkaConsumer, places: list[TopicPartition], known: Mapping[TopicPartition, int]
-) -> int:
-    """How many records lie behind a program's places; all of a partition where it has none."""
-    starts = await consumer.beginning_offsets(places)
-    ends = await consumer.end_offsets(places)
-    return sum(max(0, ends[place] - max(known.get(place, -1), starts[place])) for place in places)
+    return Stakes(running, stored.unfinished, {name: n for name, n in behind.items() if n})
 
 
 async def _running(admin: AIOKafkaAdminClient, settings: ProgramSettings) -> dict[str, int]:
     """Members of the programs' groups."""
-    found = {program: await _members(admin, settings.group(program)) for program in PROGRAMS}
+    found = {
+        program: await once_coordinated(partial(_members, admin, settings.group(program)))
+        for program in PROGRAMS
+    }
     return {program: members for program, members in found.items() if members}
 
 
@@ -192,17 +162,12 @@ async def _members(admin: AIOKafkaAdminClient, group: str) -> int:
     Raises:
         KafkaError: Kafka does not tell.
     """
-    while True:
-        try:
-            # One at a time: aiokafka 0.14 reads the second of several at a wrong place.
-            for answer in await admin.describe_consumer_groups([group]):
-                for code, _group, _state, _kind, _protocol, members, *_ in answer.groups:
-                    if code:
-                        raise for_code(code)(group)
-                    return len(members)
-        except (GroupCoordinatorNotAvailableError, GroupLoadInProgressError):
-            pass  # Kafka makes room for its first group, or has just started
-        await asyncio.sleep(_LOOK_AGAIN_AFTER)
+    # One at a time: aiokafka 0.14 reads the second of several at a wrong place.
+    (answer,) = await admin.describe_consumer_groups([group])
+    ((code, _group, _state, _kind, _protocol, members, *_),) = answer.groups
+    if code:
+        raise for_code(code)(group)
+    return len(members)
 
 
 def _listed(counts: Mapping[str, int]) -> str:

@@ -159,13 +159,15 @@ class KafkaServer(LocalServer):
         shutil.rmtree(self._temporary, ignore_errors=True)
         self._temporary.mkdir()
         ports = {"CLIENTS": self.port, **self._guards.ports}
+        while (controller_port := free_port()) in ports.values():
+            pass  # those are free too, until Kafka has them
         self._configuration.write_text(
             _CONFIGURATION.format(
                 host=HOST,
                 clients=",".join(f"{name}://{HOST}:{port}" for name, port in ports.items()),
                 protocols=",".join(f"{name}:{_PROTOCOLS.get(name, name)}" for name in ports),
                 # Nobody else needs to know it: a new one at each start.
-                controller_port=free_port(),
+                controller_port=controller_port,
                 more="\n".join((*self._guards.properties, "")),
             ),
             encoding="utf-8",

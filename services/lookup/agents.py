@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 
 import structlog
@@ -25,29 +25,29 @@ from services.lookup import route
 from services.lookup.accounts import Account
 from services.lookup.classify import Reading
 from services.lookup.flights import Flights
+from services.lookup.flood import Flood, ended_rarely
 from services.lookup.intake import Taken
 from services.lookup.lease import Lease, LeaseOverError
 from services.lookup.memory import Memory
 from services.lookup.outlet import Outlet
-from services.lookup.pace import Limiter
 from services.lookup.paid import PaidCheck
+from services.lookup.throttle import Throttle
 from services.lookup.twilio import TwilioClient
 from services.runtime.control_topic import ControlTopic
 from services.runtime.logs import get_logger
-from services.runtime.metrics import (
-    ANSWERS_REUSED,
-    CONSUMER_RECORD_AGE,
-    CONSUMER_RECORDS,
-    LOOKUP_WAITING,
-    TWILIO_IN_FLIGHT,
-)
+from services.runtime.metrics import CONSUMER_RECORD_AGE, CONSUMER_RECORDS, LOOKUP_WAITING
 from services.runtime.program import FaultError
+from services.runtime.twilio_metrics import ANSWERS_REUSED, TWILIO_IN_FLIGHT
 
 log = get_logger(__name__)
 _WAITING = {
     cause: LOOKUP_WAITING.labels(cause=cause)
     for cause in ("paid_check", "memory", "limiter", "hold", "lease")
 }
+
+
+class _HeldError(Exception):
+    """A hold was set while the call was on its way to its first byte; nothing was sent."""
 
 
 class Agents:
@@ -57,7 +57,8 @@ class Agents:
         self,
         *,
         accounts: Mapping[str, Account],
-        limiters: Mapping[str, Limiter],
+        throttles: Mapping[str, Throttle],
+        floods: Mapping[str, Flood],
         client: TwilioClient,
         policy: route.Policy,
         paid: PaidCheck,
@@ -68,7 +69,8 @@ class Agents:
         outlet: Outlet,
     ) -> None:
         self._accounts = accounts
-        self._limiters = limiters
+        self._throttles = throttles
+        self._floods = floods
         self._client = client
         self._policy = policy
         self._paid = paid
@@ -103,23 +105,41 @@ class Agents:
             partition=taken.partition,
         )
         async with self._flights.of(request.account, request.phone):
-            try:
-                await self._look_up(taken, request)
-            except FaultError:
-                raise
-            except Exception as error:
-                log.exception("a record failed in our own code")
-                await self._bury_failed(taken, error)
+            while not await self._is_done(taken, request):
+                pass
 
-    async def _bury_failed(self, taken: Taken, error: Exception) -> None:
-        """Our own code failed on it: a dead letter, with what was paid."""
-        await self._memory.reserve()
-        detail = f"{type(error).__name__} in lookup; see its log for this request"
+    async def _is_done(self, taken: Taken, request: LookupRequest) -> bool:
+        """Work on it, whatever our own code makes of it; False: again, a hold has changed."""
         try:
-            await self._outlet.bury(taken, "internal-error", detail, taken.request)
-        except BaseException:
-            self._memory.give_back()
+            await self._look_up(taken, request)
+        except FaultError:
             raise
+        except Exception as error:
+            log.exception("a record failed in our own code")
+            await self._count(request.account, rare=True)
+            await self._memory.reserve()
+            try:
+                if await self._end_failed(taken, error) is None:
+                    return True
+            except BaseException:
+                self._memory.give_back()
+                raise
+            self._memory.give_back()
+            return False
+        return True
+
+    async def _end_failed(self, taken: Taken, error: Exception) -> float | None:
+        """A dead letter, with what was paid; held instead if no call was made and a hold stands.
+
+        Else what stops the account, such as a flood of just these, would not stop the flood.
+        """
+        request = taken.request
+        held = () if request is None else holding(request, self._control.held)
+        if request is not None and held and taken.sent_at is None:
+            return await self._wait_or_park(taken, request, held)
+        detail = f"{type(error).__name__} in lookup; see its log for this request"
+        await self._outlet.bury(taken, "internal-error", detail, request)
+        return None
 
     async def _look_up(self, taken: Taken, request: LookupRequest) -> None:
         """Learn what was paid, then act on it; again from the start after every wait."""
@@ -168,11 +188,14 @@ class Agents:
         if held := holding(request, self._control.held):
             return await self._wait_or_park(taken, request, held)
         try:
-            async with self._permit(request.account):
+            async with self._permit(request.account, owed):
                 if holding(request, self._control.held):
                     return 0.0
                 with TWILIO_IN_FLIGHT.labels(account=request.account).track_inprogress():
                     after = await self._call(taken, request, owed)
+        except _HeldError:
+            taken.mark_unsent()
+            return 0.0
         except LeaseOverError:
             taken.mark_unsent()
         else:
@@ -184,15 +207,12 @@ class Agents:
         return 0.0
 
     @asynccontextmanager
-    async def _permit(self, account: str) -> AsyncIterator[None]:
+    async def _permit(self, account: str, owed: tuple[Package, ...]) -> AsyncIterator[None]:
         """One of the calls in flight; held until Kafka has what came of it."""
-        limiter = self._limiters[account]
-        with _waiting("limiter"):
-            await limiter.acquire()
-        try:
+        async with AsyncExitStack() as held:
+            with _waiting("limiter"):
+                await held.enter_async_context(self._throttles[account].permit(owed))
             yield
-        finally:
-            limiter.release()
 
     async def _call(
         self, taken: Taken, request: LookupRequest, owed: tuple[Package, ...]
@@ -202,17 +222,21 @@ class Agents:
                 request.account,
                 request.phone,
                 owed,
-                before_send=lambda: self._before_send(taken),
+                before_send=lambda: self._before_send(taken, request),
                 generation=request.generation,
                 turn=request.turn,
             )
         finally:
             taken.mark_answered()
+        if taken.sent_at is not None:
+            self._throttles[request.account].learn(reading, taken.sent_at)
         return await self._perform(taken, request, reading)
 
-    def _before_send(self, taken: Taken) -> None:
+    def _before_send(self, taken: Taken, request: LookupRequest) -> None:
         """Right before the bytes are written: the last moment at which nothing was sent."""
         self._lease.check()
+        if holding(request, self._control.held):
+            raise _HeldError
         taken.mark_sent()
 
     async def _perform(
@@ -231,6 +255,8 @@ class Agents:
             policy=self._policy,
             rate_limited_in_a_row=taken.rate_limited + 1,
         )
+        if (rare := ended_rarely(outcome, reading)) is not None:
+            await self._count(request.account, rare=rare)
         match outcome:
             case route.Again(after=after):
                 taken.rate_limited += 1
@@ -270,6 +296,12 @@ class Agents:
     async def _announce(self, holds: tuple[route.Hold, ...]) -> None:
         for hold in holds:
             await self._hold(hold.key, hold.why)
+
+    async def _count(self, account: str, *, rare: bool) -> None:
+        """Count how a contact of the account ended; a flood stops the account."""
+        flood = self._floods.get(account)
+        if flood is not None and (why := flood.count(rare=rare)) is not None:
+            await self._hold(account_key(account, "flood"), why)
 
     async def _hold(self, key: str, why: str) -> None:
         """Set a cause in every process, once, though many calls find it at the same time."""

@@ -18,19 +18,23 @@ from fastapi import FastAPI
 
 from services.lookup.accounts import Account, load_accounts
 from services.lookup.agents import Agents
-from services.lookup.assignment import Assignment, watchdog
+from services.lookup.assignment import Assignment
 from services.lookup.barrier import Barrier, read_ends
 from services.lookup.consumer import App, Parts, Transport
 from services.lookup.flights import Flights
+from services.lookup.flood import Flood, Limits
 from services.lookup.intake import Intake
 from services.lookup.lease import Lease
 from services.lookup.memory import Memory, Offsets
 from services.lookup.outlet import Outlet
-from services.lookup.pace import Limiter
 from services.lookup.paid import PaidCheck
+from services.lookup.probe import Probe
+from services.lookup.resumption import Resumption
 from services.lookup.route import Policy
 from services.lookup.settings import LookupSettings
+from services.lookup.throttle import Throttle
 from services.lookup.twilio import TwilioClient
+from services.lookup.watchdog import watchdog
 from services.runtime.control_topic import ControlTopic, show_running
 from services.runtime.database import Pool, close_pool, open_pool, watch_postgresql
 from services.runtime.health import Readiness, health_router
@@ -112,6 +116,8 @@ class _Parts:
     assignment: Assignment
     paid: PaidCheck
     lease: Lease
+    control: ControlTopic
+    probe: Probe
 
 
 def _build(
@@ -123,7 +129,7 @@ def _build(
     client: TwilioClient,
     pool: Pool,
     publisher: Publisher,
-    control: ControlTopic,
+    controls: AIOKafkaConsumer,
     ends: AIOKafkaConsumer,
     partitions: int,
 ) -> _Parts:
@@ -148,10 +154,19 @@ def _build(
         on_offsets=on_offsets,
         offsets_wanted=lambda: barrier.waits or len(memory) > 0,
     )
-    limiters = {name: Limiter(1) for name in accounts}
+    throttles = {name: Throttle(name) for name in accounts}
+    floods = {name: Flood(Limits(settings.flood_share, settings.flood_run)) for name in accounts}
+
+    def resume(account: str) -> None:
+        floods[account].forget()
+        throttles[account].restart()
+
+    resumption = Resumption(accounts, resume)
+    control = ControlTopic(controls, publisher, topics.control, resumption.note)
     agents = Agents(
         accounts=accounts,
-        limiters=limiters,
+        throttles=throttles,
+        floods=floods,
         client=client,
         policy=Policy(
             retry_delays=settings.retry_delays,
@@ -179,14 +194,22 @@ def _build(
         paid=paid,
         lease=lease,
         ends=lambda wanted: read_ends(ends, outcomes, wanted),
-        shares={name: (limiters[name], account) for name, account in accounts.items()},
+        shares={name: (throttles[name], account) for name, account in accounts.items()},
         partitions=partitions,
         readiness=readiness,
         watch=stop.watch,
     )
+    probe = Probe(
+        accounts=accounts,
+        client=client,
+        control=control,
+        interval=settings.probe_interval.total_seconds(),
+        is_ours=lambda: assignment.has_first,
+    )
     parts = Parts(intake, lease, assignment.assigned, assignment.revoked)
     app = make_faust_app(settings, parts, slots)
-    return _Parts(app, (topics.contacts.name, topics.due.name), assignment, paid, lease)
+    taken_from = (topics.contacts.name, topics.due.name)
+    return _Parts(app, taken_from, assignment, paid, lease, control, probe)
 
 
 async def serve(settings: LookupSettings, stop: Stop) -> None:
@@ -214,7 +237,6 @@ async def serve(settings: LookupSettings, stop: Stop) -> None:
         stack.push_async_callback(client.close)
         for account in accounts:
             show_running(account)
-        control = ControlTopic(control_consumer, publisher, settings.topics.control)
         parts = _build(
             settings,
             stop,
@@ -223,7 +245,7 @@ async def serve(settings: LookupSettings, stop: Stop) -> None:
             client=client,
             pool=pool,
             publisher=publisher,
-            control=control,
+            controls=control_consumer,
             ends=ends_consumer,
             partitions=partitions,
         )
@@ -233,17 +255,16 @@ async def serve(settings: LookupSettings, stop: Stop) -> None:
         ):
             stack.callback(stop.watch(asyncio.create_task(watch)).cancel)
         longest = max(a.connect_timeout + a.read_timeout for a in accounts.values())
-        await _run(parts, control, readiness, stop, longest)
+        await _run(parts, readiness, stop, longest)
 
 
 async def _run(
     parts: _Parts,
-    control: ControlTopic,
     readiness: Readiness,
     stop: Stop,
     longest: float,
 ) -> None:
-    app = parts.app
+    app, control = parts.app, parts.control
     tasks = [stop.watch(asyncio.create_task(run)) for run in (control.run(), parts.paid.run())]
     try:
         # Not one call before it is known what is held.
@@ -255,7 +276,7 @@ async def _run(
             await _start(app, stop)
             show_standing(app.conf.id, parts.topics, app.consumer.standings)
             watch = watchdog(app.consumer, parts.lease, longest)
-            tasks.append(stop.watch(asyncio.create_task(watch)))
+            tasks += [stop.watch(asyncio.create_task(run)) for run in (watch, parts.probe.run())]
             await first_of(stop.wait(), app.wait_until_stopped())
             if app.crash_reason is not None:
                 stop.fail(_fault_of(app.crash_reason))

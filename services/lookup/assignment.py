@@ -1,32 +1,26 @@
-"""What follows from an assignment, and what watches over it."""
+"""What follows from an assignment."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
 
 from services.lookup.accounts import Account
 from services.lookup.barrier import Barrier
-from services.lookup.consumer import Consumer
 from services.lookup.lease import Lease
-from services.lookup.pace import Limiter, share
+from services.lookup.pace import share
 from services.lookup.paid import PaidCheck
+from services.lookup.throttle import Throttle
 from services.runtime.health import Readiness
 from services.runtime.logs import get_logger
-from services.runtime.metrics import TWILIO_LIMIT
 from services.runtime.program import FaultError
+from services.runtime.twilio_metrics import TWILIO_LIMIT
 
 log = get_logger(__name__)
 
 #: By partition, the end of each outcome topic's log.
 Ends = dict[int, dict[tuple[str, int], int]]
-_WATCH_EVERY = 1.0
-#: Seconds that done work may stay uncommitted while heartbeats succeed.
-_UNCOMMITTED_LIMIT = 30.0
-#: Seconds beyond the longest call after which one has plainly been lost.
-_CALL_GRACE = 10.0
 
 
 class Assignment:
@@ -42,7 +36,7 @@ class Assignment:
         paid: PaidCheck,
         lease: Lease,
         ends: Callable[[set[int]], Awaitable[Ends]],
-        shares: Mapping[str, tuple[Limiter, Account]],
+        shares: Mapping[str, tuple[Throttle, Account]],
         partitions: int,
         readiness: Readiness,
         watch: Callable[[asyncio.Task[None]], asyncio.Task[None]],
@@ -56,14 +50,17 @@ class Assignment:
         self._partitions = partitions
         self._readiness = readiness
         self._raising: asyncio.Task[None] | None = None
+        #: Whether partition 0 is this process's: then it does what one does for all.
+        self.has_first = False
         self._assigned_at = float("inf")
 
     def assigned(self, partitions: set[int], generation: int) -> None:
         """These partitions are this process's now; the barrier's ends are read from here on."""
         self._cancel()
-        for name, (limiter, account) in self._shares.items():
+        self.has_first = 0 in partitions
+        for name, (throttle, account) in self._shares.items():
             mine = share(account.concurrency, len(partitions), self._partitions)
-            limiter.resize(mine)
+            throttle.resize(mine, len(partitions) / self._partitions)
             TWILIO_LIMIT.labels(account=name).set(mine)
             if account.concurrency < self._partitions / max(1, len(partitions)):
                 log.warning(
@@ -76,6 +73,7 @@ class Assignment:
     def revoked(self) -> None:
         """All partitions go; replies to what was asked before are void."""
         self._readiness.unmet("partitions", "revoked")
+        self.has_first = False
         self._cancel()
         self._barrier.drop()
         self._paid.revoked()
@@ -101,36 +99,3 @@ class Assignment:
                 "and start every program again"
             )
         self._barrier.raise_for(generation, await self._ends(partitions))
-
-
-async def watchdog(consumer: Consumer, lease: Lease, longest_call: float) -> None:
-    """Watch that work ends and is committed.
-
-    Waiting before a call, or for an outcome's acknowledgement, never counts.
-
-    Raises:
-        FaultError: A call was lost, or done work stays uncommitted.
-    """
-    uncommitted_since: dict[Any, tuple[int, float]] = {}
-    last = time.monotonic()
-    while True:
-        await asyncio.sleep(_WATCH_EVERY)
-        now, woke_late = time.monotonic(), time.monotonic() - last > 3 * _WATCH_EVERY
-        last = now
-        if woke_late:
-            continue  # the process itself stood still: what it reads now is not yet true
-        sent_at = consumer.intake.unanswered_since()
-        if sent_at is not None and now - sent_at > longest_call + _CALL_GRACE:
-            raise FaultError("a call neither answered nor failed long after its timeout")
-        if not lease.holds:
-            uncommitted_since.clear()  # an outage of Kafka's is not work that hangs
-            continue
-        waiting = consumer.uncommitted()
-        uncommitted_since = {
-            tp: uncommitted_since.get(tp, (offset, now)) for tp, offset in waiting.items()
-        }
-        for tp, (offset, since) in uncommitted_since.items():
-            if offset <= consumer.confirmed.get(tp, -1):
-                uncommitted_since[tp] = (waiting[tp], now)
-            elif now - since > _UNCOMMITTED_LIMIT:
-                raise FaultError(f"done work of {tp.topic}/{tp.partition} stays uncommitted")

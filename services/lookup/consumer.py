@@ -190,7 +190,7 @@ class Consumer(driver.Consumer):
     async def on_partitions_assigned(self, assigned: set[Any], generation_id: int = 0) -> None:
         """Bar every partition before anything of it is fetched."""
         CONSUMER_REBALANCES.labels(event="assigned").inc()
-        log.info("partitions assigned", partitions=len(assigned))
+        log.info("partitions assigned", partitions=sorted({tp.partition for tp in assigned}))
         self._barred = {tp.partition for tp in assigned}
         self._seeked = False
         self._buffered_partitions.clear()  # a late pressure callback would resume a barred one

@@ -27,14 +27,15 @@ class Limiter:
 
     A lower limit takes no permit back, it gives no new
     ones until enough have come back. A task that is cancelled while it waits leaves the
-    queue, and passes on a permit that reached it at the same moment. At a limit of 0
-    everybody waits.
+    queue, and passes on a permit that reached it at the same moment. At a limit of 0, and
+    during a pause, everybody waits.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._in_flight = 0
         self._queue: deque[asyncio.Future[None]] = deque()
+        self._pause: asyncio.TimerHandle | None = None
 
     @property
     def limit(self) -> int:
@@ -56,9 +57,22 @@ class Limiter:
         self._limit = limit
         self._grant()
 
+    def pause(self, seconds: float) -> None:
+        """Give no permit for so long, whatever was said before."""
+        if self._pause is not None:
+            self._pause.cancel()
+        self._pause = asyncio.get_running_loop().call_later(seconds, self.end_pause)
+
+    def end_pause(self) -> None:
+        """Give permits again, if there was a pause."""
+        if self._pause is not None:
+            self._pause.cancel()
+            self._pause = None
+            self._grant()
+
     async def acquire(self) -> None:
         """Wait for a permit; whoever gets one gives it back with `release`."""
-        if self._in_flight < self._limit and not self._queue:
+        if self._in_flight < self._limit and not self._queue and self._pause is None:
             self._in_flight += 1
             return
         place = asyncio.get_running_loop().create_future()
@@ -79,7 +93,7 @@ class Limiter:
 
     def _grant(self) -> None:
         """Give free permits to the first in the queue; they count from this moment."""
-        while self._in_flight < self._limit and self._queue:
+        while self._in_flight < self._limit and self._queue and self._pause is None:
             place = self._queue.popleft()
             if not place.done():
                 self._in_flight += 1

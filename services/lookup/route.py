@@ -23,15 +23,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from pydantic import TypeAdapter
+
 from services.contracts.control import account_key, job_key, package_key
-from services.contracts.messages import Contact, DeadReason, LookupRequest, LookupResult
+from services.contracts.messages import Contact, Count, DeadReason, LookupRequest, LookupResult
 from services.contracts.packages import Answer, Answers, Package, merge_answers, standing
 from services.lookup.classify import Problem, Reading, says_invalid
 from services.lookup.codes import Class
 
 #: So many answers of "too many requests" in a row send a request to a retry topic.
 RATE_LIMITED_IN_A_ROW = 5
-_NOT_FOUND = "number-not-found"
+NOT_FOUND = "number-not-found"
+_COUNT: TypeAdapter[int] = TypeAdapter(Count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,12 +198,12 @@ def _permanent(
 ) -> Outcome:
     confirmed = request.attempts > 0 and request.last_error == problem.name
     request = _burnt(request, problem.name, now)
-    if problem.reason == _NOT_FOUND and not confirmed:
+    if problem.reason == NOT_FOUND and not confirmed:
         ran_out = _ran_out(request, policy.max_attempts, now, policy)
         if ran_out is None:
             delay = _at_least(policy.retry_delays[0], retry_after, policy)
             return Retry(delay, _next_turn(request, problem.name))
-    reason: DeadReason = "number-not-found" if problem.reason == _NOT_FOUND else "bad-request"
+    reason: DeadReason = "number-not-found" if problem.reason == NOT_FOUND else "bad-request"
     failed = {p: _failure("failed", problem, request, now) for p in owed(request)}
     return _end(request, failed, reason, problem.detail, now)
 
@@ -295,9 +298,9 @@ def _at_least(delay: timedelta, retry_after: float | None, policy: Policy) -> ti
 
 
 def _next_turn(request: LookupRequest, error: str | None) -> LookupRequest:
-    return request.model_copy(
-        update={"turn": request.turn + 1, "last_error": error, "waits_for": ()}
-    )
+    # A turn beyond what readers take is a fault of this record: none of them would know whose.
+    turn = _COUNT.validate_python(request.turn + 1)
+    return request.model_copy(update={"turn": turn, "last_error": error, "waits_for": ()})
 
 
 def _park(request: LookupRequest, holds: Iterable[Hold], problem: Problem | None) -> Park:

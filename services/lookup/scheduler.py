@@ -203,8 +203,8 @@ async def serve(settings: SchedulerSettings, stop: Stop) -> None:
         consumer = make_consumer(
             settings,
             group_id=group,
-            session_timeout_ms=10_000,
-            heartbeat_interval_ms=1_000,
+            session_timeout_ms=int(settings.kafka_session_timeout.total_seconds() * 1000),
+            heartbeat_interval_ms=int(settings.kafka_session_timeout.total_seconds() * 100),
             # An idle fetch keeps the next one of its broker waiting.
             fetch_max_wait_ms=100,
             max_partition_fetch_bytes=_FETCH_BYTES,

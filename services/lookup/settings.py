@@ -30,6 +30,24 @@ class LookupSettings(ProgramSettings, DatabaseSettings, TwilioSettings):
         description="A package that the account may not use: hold its requests until a person "
         "acts, or complete them with that package failed.",
     )
+    probe_interval: Duration = Field(
+        default=timedelta(seconds=30),
+        gt=timedelta(0),
+        description="Time until an account that Twilio refuses is asked again by a free call; "
+        "it doubles with each refusal, up to ten times as long.",
+    )
+    flood_share: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="Stop an account when so much of its last 200 outcomes in one process are "
+        "contacts refused for good or failed in lookup itself; invalid numbers are neither.",
+    )
+    flood_run: PositiveInt = Field(
+        default=100,
+        le=1_000_000,
+        description="Stop an account after so many of them one after the other.",
+    )
     memory_limit: PositiveInt = Field(
         default=20_000,
         description="Acknowledged outcomes remembered until results has stored them; with no "

@@ -16,7 +16,7 @@ from services.lookup.accounts import Account
 from services.lookup.classify import Reading, read_failure, read_reply
 from services.lookup.codes import Kind
 from services.lookup.transport import HttptoolsTransport, RequestTemplate
-from services.runtime.metrics import (
+from services.runtime.twilio_metrics import (
     TWILIO_BILLED,
     TWILIO_DURATION,
     TWILIO_REQUESTS,
@@ -25,8 +25,9 @@ from services.runtime.metrics import (
 
 #: An answer is a few hundred bytes; it must fit into a record on Kafka with room to spare.
 _MAX_BODY_BYTES = 128 * 1024
-#: The number in Twilio's own examples, for a call that is only to see whether it is let in.
-_EXAMPLE_NUMBER = "+14159929960"
+#: The number in Twilio's own examples, for a call that is only to see whether it is let in:
+#: always the same, so that a ledger shows by it what the call was.
+PROBE_NUMBER = "+14159929960"
 
 #: Ends of a call without an answer, by what the transport raises; the more exact class first.
 _FAILURES: dict[type[httpx.TransportError], Kind] = {
@@ -113,9 +114,11 @@ class TwilioClient:
         _count(account, reading)
         return reading
 
-    async def check(self, account: str) -> Reading:
-        """Make a free call that shows whether the account is let in."""
-        return await self.ask(account, _EXAMPLE_NUMBER, (Package.BASIC,), before_send=lambda: None)
+    async def check(
+        self, account: str, *, before_send: Callable[[], object] = lambda: None
+    ) -> Reading:
+        """Make a free call that shows whether the account is let in; see `ask`."""
+        return await self.ask(account, PROBE_NUMBER, (Package.BASIC,), before_send=before_send)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -32,7 +32,6 @@ from services.runtime.standing import show_standing
 
 #: A standstill of PostgreSQL is waited for, not left the group for.
 _NEVER_MS = 30 * 24 * 3600 * 1000
-_SESSION_MS = 10_000
 
 
 async def serve(settings: ResultsSettings, stop: Stop) -> None:
@@ -57,13 +56,14 @@ async def serve(settings: ResultsSettings, stop: Stop) -> None:
         publisher = Publisher(settings)
         stack.push_async_callback(publisher.stop)
         group = settings.group("results")
+        session = int(settings.kafka_session_timeout.total_seconds() * 1000)
         consumer = make_consumer(
             settings,
             group_id=group,
-            session_timeout_ms=_SESSION_MS,
-            heartbeat_interval_ms=_SESSION_MS // 10,
+            session_timeout_ms=session,
+            heartbeat_interval_ms=session // 10,
             max_poll_interval_ms=_NEVER_MS,
-            rebalance_timeout_ms=_SESSION_MS,
+            rebalance_timeout_ms=session,
         )
         stack.push_async_callback(close_consumer, consumer)
         control_consumer = make_consumer(settings)

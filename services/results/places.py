@@ -84,7 +84,7 @@ class Places(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no
     def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         """Nothing is taken from them before their places are read from PostgreSQL."""
         CONSUMER_REBALANCES.labels(event="assigned").inc()
-        del assigned
+        log.info("partitions assigned", count=len(assigned))
         self.lose()
         self._readiness.met("assignment")
 

@@ -43,14 +43,14 @@ _ABANDONED_AFTER = 60.0
 _FIRST = UUID(int=0)
 _FRESH_FOR: TypeAdapter[dict[Package, float]] = TypeAdapter(dict[Package, float])
 
-_COLUMNS = """request_id, job_id, source, account, phone, country, packages, reference, row_number,
+COLUMNS = """request_id, job_id, source, account, phone, country, packages, reference, row_number,
        column_name, accepted_at, fresh_for::text AS fresh_for, state, generation, turn, attempts,
        failing_since, last_error, causes, kept, answers::text AS answers, due_at, parked_at,
        ended_at, extra"""
 
 # What another process has locked is being changed: the next sweep sees what became of it.
 _PARKED = f"""
-SELECT {_COLUMNS}
+SELECT {COLUMNS}
 FROM requests
 WHERE state = 'parked' AND request_id > $1 AND NOT causes && $2::text[]
   AND NOT account = ANY($3::text[])
@@ -60,7 +60,7 @@ LIMIT $4
 FOR UPDATE SKIP LOCKED"""  # noqa: S608 - the columns are this file's own
 
 _RELEASING = f"""
-SELECT {_COLUMNS}
+SELECT {COLUMNS}
 FROM requests
 WHERE state = 'releasing' AND request_id > $1 AND updated_at <= now() - $2 * interval '1 second'
 ORDER BY request_id

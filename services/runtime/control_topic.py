@@ -21,7 +21,7 @@ from services.contracts.messages import ControlState
 from services.contracts.topics import Topic
 from services.runtime.kafka import Publisher
 from services.runtime.logs import get_logger
-from services.runtime.metrics import ACCOUNT_HELD, PACKAGE_HELD
+from services.runtime.twilio_metrics import ACCOUNT_HELD, PACKAGE_HELD
 
 log = get_logger(__name__)
 T = TypeVar("T")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError, KafkaTimeoutError, RecordTooLargeError
 from aiokafka.partitioner import murmur2
@@ -20,6 +20,7 @@ from aiokafka.structs import RecordMetadata
 from prometheus_client import Counter, Histogram
 
 from services.runtime.ending import end
+from services.runtime.kafka_mended import Consumer, pause_after_failures
 from services.runtime.kafka_reach import say_trouble
 from services.runtime.kafka_security import security_options
 from services.runtime.logs import get_logger
@@ -89,16 +90,16 @@ def client_options(settings: ProgramSettings) -> dict[str, Any]:
     }
 
 
-def make_consumer(settings: ProgramSettings, *topics: str, **options: Any) -> AIOKafkaConsumer:
+def make_consumer(settings: ProgramSettings, *topics: str, **options: Any) -> Consumer:
     """A consumer that starts at the oldest record and commits only when told to."""
-    return AIOKafkaConsumer(
+    return Consumer(
         *topics,
         **client_options(settings),
         **{"auto_offset_reset": "earliest", "enable_auto_commit": False} | options,
     )
 
 
-async def close_consumer(consumer: AIOKafkaConsumer) -> None:
+async def close_consumer(consumer: Consumer) -> None:
     """Leave the group and disconnect, also if Kafka does not answer."""
     await end("consumer", consumer.stop())
 
@@ -147,6 +148,7 @@ class Publisher:
             max_request_size=MAX_RECORD_BYTES,
             max_batch_size=128 * 1024,
         )
+        pause_after_failures(self._producer.client)
 
     async def start(self) -> None:
         """Connect."""

@@ -13,16 +13,14 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from services.contracts.messages import DeadReason
-from services.contracts.packages import Billed, Package
 from services.contracts.turns import UNFINISHED, State
 from services.runtime.metric_table import Service, Table
+from services.runtime.twilio_metrics import TWILIO_TABLE
 
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-_CALL = (0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 2, 3, 5, 10, 30)
 _LONG = (0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400)
 
 _table = Table()
-TABLE = _table.rows
 
 EVERY = "ingest lookup scheduler results"
 
@@ -173,75 +171,6 @@ INGEST_SPOOL_LIMIT = _table.gauge(
     "Most bytes of uploads on disk, SPOOL_LIMIT_BYTES.",
     "Too small for the uploads that come at a time: raise it, and the disk with it.",
 )
-TWILIO_REQUESTS = _table.counter(
-    "twilio_requests_total",
-    "lookup",
-    "Calls to Twilio, by account and class of the answer.",
-    "rate-limit: lower TWILIO_CONCURRENCY; account-stop: see `bulk-lookup accounts`.",
-    "account",
-    "outcome",
-)
-TWILIO_DURATION = _table.histogram(
-    "twilio_request_duration_seconds",
-    "lookup",
-    "From writing a call to its whole answer.",
-    "Slow: Twilio or the network; see its status page.",
-    _CALL,
-    "account",
-)
-TWILIO_IN_FLIGHT = _table.gauge(
-    "twilio_requests_in_flight",
-    "lookup",
-    "Calls sent whose outcome Kafka has not yet acknowledged.",
-    "At the limit is normal under load.",
-    "account",
-)
-TWILIO_LIMIT = _table.gauge(
-    "twilio_concurrency_limit",
-    "lookup",
-    "This process's share of the account's limit of calls in flight.",
-    "Less than wanted: partitions are spread over more processes than needed.",
-    "account",
-)
-TWILIO_UNKNOWN_CODES = _table.counter(
-    "twilio_unknown_codes_total",
-    "lookup",
-    "Answers with an error code that the table does not know.",
-    "Look the code up at Twilio and add it to services/lookup/codes.json.",
-    "place",
-    "status",
-)
-TWILIO_BILLED = _table.counter(
-    "twilio_billed_packages_total",
-    "lookup",
-    "Packages asked for in calls, by whether they were billed: yes, no, unknown.",
-    "unknown: answers that never came whole; compare with Twilio's usage records.",
-    "package",
-    "billed",
-)
-ANSWERS_REUSED = _table.counter(
-    "lookup_answers_reused_total",
-    "lookup",
-    "Packages answered without a call, from an earlier answer.",
-    "None where a list is sent again: see the job's freshness.",
-    "package",
-)
-ACCOUNT_HELD = _table.gauge(
-    "twilio_account_held",
-    "lookup results",
-    "1 while this cause holds the account, else 0; causes: refused, flood, person, budget.",
-    "`bulk-lookup accounts` says why; mend it, then `bulk-lookup accounts resume`.",
-    "account",
-    "cause",
-)
-PACKAGE_HELD = _table.gauge(
-    "twilio_package_held",
-    "lookup results",
-    "1 while a package of the account is held; 0 once it is not any more.",
-    "`bulk-lookup accounts` says why; enable it at Twilio, then `bulk-lookup accounts resume`.",
-    "account",
-    "package",
-)
 LOOKUP_WAITING = _table.gauge(
     "lookup_records_waiting",
     "lookup",
@@ -348,6 +277,13 @@ OLDEST_UNFINISHED = _table.gauge(
     "Age of the oldest request that is not finished.",
     "Near half the topics' retention: find what it waits for before Kafka forgets it.",
 )
+UNTERMINATED = _table.gauge(
+    "lookup_unterminated_requests",
+    "results",
+    "Requests without an end that are not held, to which nothing has happened for longer than age.",
+    "Of 1h while lookup has nothing left to read: `bulk-lookup reconcile` names them.",
+    "age",
+)
 TOPIC_RETENTION = _table.gauge(
     "lookup_topic_retention_seconds",
     "results",
@@ -375,9 +311,9 @@ for _reason in get_args(DeadReason):
     DEAD_LETTERS.labels(reason=_reason)
 for _state in (state for state in State if state not in UNFINISHED):
     END_TO_END.labels(state=_state)
-for _package in Package:
-    for _billed in get_args(Billed):
-        TWILIO_BILLED.labels(package=_package, billed=_billed)
+
+#: Every metric of every program.
+TABLE = (*_table.rows, *TWILIO_TABLE)
 
 
 def registry_for(service: Service) -> CollectorRegistry:

@@ -36,6 +36,9 @@ _SETTINGS = {
     # The least that Kafka allows: a worker's partitions are not to stand for long.
     "KAFKA_SESSION_TIMEOUT": "6s",
     "KAFKA_PARTITIONS": "4",
+    # A flood is to last until its alert fires.
+    "FLOOD_SHARE": "1",
+    "FLOOD_RUN": "1000000",
 }
 _CALLS_AT_ONCE = 20
 #: Short, so that few calls are out at any time: their number does not shrink with the windows,

@@ -31,7 +31,8 @@ PAGES = {
     "LookupTargetMissing": "a program has no process left",
     "LookupUnfinishedTooOld": "Kafka forgets what is not done when its retention is over",
     "ResultsWriteErrors": "nothing is stored, and lookup stops when its memory is full",
-    "TwilioAccountStopped": "nothing goes on over this account until a person acts",
+    "TwilioAccountFlooded": "nothing goes on over this account until a person acts",
+    "TwilioAccountStopped": "nothing goes on over this account until somebody acts at Twilio",
 }
 
 

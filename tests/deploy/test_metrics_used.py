@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from services.runtime import metrics as table
+from services.runtime import metrics, twilio_metrics
 from services.runtime.metric_table import Metric
 from services.runtime.metrics import TABLE
+from tests.deploy import promql
 from tests.deploy.asked import rule_files, rules
-from tests.deploy.promql import metrics
 from tests.deploy.runbooks import ROOT, blocks, runbooks, text_of
 
 SERVICES = ROOT / "services"
@@ -25,6 +25,7 @@ LOOKED_AT_BY_NOBODY: dict[str, str] = {}
 #: Every label there is, with what bounds the number of its values.
 BOUNDS = {
     "account": "the Twilio accounts of the settings; contacts may name no other",
+    "age": "5m, 1h",
     "billed": "yes, no, unknown",
     "cause": "what records wait for, or what holds an account: both closed lists",
     "code": "HTTP statuses that our own routes answer",
@@ -66,7 +67,7 @@ UNBOUNDED = {
 }
 MAKERS = {"Counter", "Enum", "Gauge", "Histogram", "Info", "Summary", "MeasuredGauge"}
 #: Where metrics are made.
-MADE_IN = {"metric_table.py", "metrics.py", "measured.py"}
+MADE_IN = {"metric_table.py", "metrics.py", "twilio_metrics.py", "measured.py"}
 
 
 @cache
@@ -100,7 +101,7 @@ def read_somewhere() -> set[str]:
         expressions += panels(json.loads(file.read_text(encoding="utf-8")))
     for page in runbooks():
         expressions += [block.text for block in blocks(text_of(page), "promql")]
-    return {name for expression in expressions for name in metrics(expression)}
+    return {name for expression in expressions for name in promql.metrics(expression)}
 
 
 def unread(rows: Iterable[Metric], read: set[str]) -> set[str]:
@@ -190,7 +191,8 @@ def never_set(code: Mapping[str, ast.Module], constants: Mapping[str, Metric]) -
 def constants() -> dict[str, Metric]:
     """The table's rows by the names that they have in the code."""
     by_collector = {id(row.collector): row for row in TABLE}
-    found = {name: by_collector.get(id(value)) for name, value in vars(table).items()}
+    named = vars(metrics) | vars(twilio_metrics)
+    found = {name: by_collector.get(id(value)) for name, value in named.items()}
     return {name: row for name, row in found.items() if row is not None}
 
 

@@ -18,6 +18,7 @@ from aiokafka import AIOKafkaProducer
 from services.local.prometheus import PrometheusServer, targets
 from services.local.twilio.config import Account, Latency, SimulatorConfig
 from services.local.twilio.faults import Fault
+from services.lookup.twilio import PROBE_NUMBER
 from tests.deploy.asked import of_panels, of_rules, rule_files, without_data
 from tests.pipeline.books import PACKAGE
 from tests.pipeline.harness import Pipeline, StartPipeline
@@ -28,6 +29,8 @@ _STOPPED = "caller_name"
 _ROLE = "bulk_lookup_grafana"
 #: Room of all uploads together; a file that is larger gets 503.
 _SPOOL_BYTES = 1_000_000
+#: Of a refused account: so many that they fall into several scrapes.
+_PROBES = 3
 #: What is no number, each in a way of its own.
 _ROWS_REJECTED = ["", "4.15E+09", "none"]
 
@@ -99,10 +102,26 @@ def _show_variety(pipeline: Pipeline, numbers: list[str]) -> None:
     pipeline.wait_until("a job is held", lambda: pipeline.counts(held).get("parked"))
     _act(pipeline, "resume")
     pipeline.wait_complete(held)
+    _refuse_for_a_while(pipeline, numbers[20:40])
     over_quota = pipeline.submit(numbers[1:2], packages=_STOPPED, account="second")
     pipeline.wait_until("a package is held", lambda: pipeline.counts(over_quota).get("parked"))
     # It stays so: panels that show what is held show something.
     _act(pipeline, "stop")
+
+
+def _refuse_for_a_while(pipeline: Pipeline, numbers: list[str]) -> None:
+    """Until it was probed often enough for a rate."""
+    control = pipeline.simulator.control
+    control.set_account("second", state="refused")
+    options = {"packages": PACKAGE, "account": "second", "fresh_for": "0s"}
+    refused = pipeline.submit(numbers, key="refused", **options)
+
+    def probes() -> int:
+        return sum(call.number == PROBE_NUMBER for call in pipeline.calls())
+
+    pipeline.wait_until("the account is probed", lambda: probes() >= _PROBES)
+    control.set_account("second", state="ok")
+    pipeline.wait_complete(refused)
 
 
 def _act(pipeline: Pipeline, what: str) -> None:
@@ -185,7 +204,11 @@ def test_every_query_gives_data(start_pipeline: StartPipeline, pipeline_director
     numbers = Pipeline.numbers(1_000)
     pipeline = start_pipeline(
         # In the last one a contact waits to the end: its partition has lag, and stands still.
-        settings={"RETRY_DELAYS": "300ms,600ms,1h", "SPOOL_LIMIT_BYTES": str(_SPOOL_BYTES)},
+        settings={
+            "RETRY_DELAYS": "300ms,600ms,1h",
+            "SPOOL_LIMIT_BYTES": str(_SPOOL_BYTES),
+            "PROBE_INTERVAL": "1s",
+        },
         simulator=_simulator(numbers[0], numbers[1], numbers[2]),
     )
     prometheus = PrometheusServer(

@@ -51,7 +51,8 @@ def test_the_rules_do_what_they_say(file: Path) -> None:
     [
         ("flow.yaml", "> 3600", "> 36000"),
         ("flow.yaml", '{cause="hold"}', '{cause="lease"}'),
-        ("twilio.yaml", '"refused|flood|budget"', '"refused|flood|person"'),
+        ("twilio.yaml", '"refused|budget"', '"refused|person"'),
+        ("twilio.yaml", '"flood|person|budget"', '"flood|budget"'),
         ("twilio.yaml", "for: 1m", "for: 1h"),
         ("processes.yaml", "summary: No process", "summary: Some process"),
         ("processes.yaml", "min by (namespace, job)", "max by (namespace, job)"),

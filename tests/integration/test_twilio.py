@@ -15,7 +15,7 @@ from services.lookup.accounts import Account
 from services.lookup.classify import Reading, says_invalid
 from services.lookup.codes import Class
 from services.lookup.twilio import TwilioClient
-from services.runtime.metrics import TWILIO_UNKNOWN_CODES
+from services.runtime.twilio_metrics import TWILIO_UNKNOWN_CODES
 
 US, GB, INVALID = "+14159929960", "+447400123456", "+14155"
 BASIC, LINE, CALLER = Package.BASIC, Package.LINE_TYPE_INTELLIGENCE, Package.CALLER_NAME

@@ -91,9 +91,14 @@ class Pipeline:
         return ApiClient(self["ingest"].url, self["results"].url, TOKEN)
 
     @staticmethod
-    def numbers(count: int) -> list[str]:
-        """So many different valid numbers of many countries, at most those of the sample."""
-        found = list(dict.fromkeys(row.e164 for row in rows() if row.e164 is not None))
+    def all_numbers() -> list[str]:
+        """The different valid numbers of the sample, of many countries."""
+        return list(dict.fromkeys(row.e164 for row in rows() if row.e164 is not None))
+
+    @classmethod
+    def numbers(cls, count: int) -> list[str]:
+        """So many of the sample's numbers, from the first on."""
+        found = cls.all_numbers()
         assert count <= len(found), f"the sample has {len(found)} numbers"
         return found[:count]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, NamedTuple, cast
@@ -22,13 +22,14 @@ from services.lookup.agents import Agents
 from services.lookup.classify import Problem, Reading
 from services.lookup.codes import Class
 from services.lookup.flights import Flights
+from services.lookup.flood import Flood, Limits
 from services.lookup.intake import Taken
 from services.lookup.lease import Lease
 from services.lookup.memory import Memory
 from services.lookup.outlet import Outlet
-from services.lookup.pace import Limiter
 from services.lookup.paid import Known, PaidCheck
 from services.lookup.route import Policy
+from services.lookup.throttle import Throttle
 from services.lookup.twilio import TwilioClient
 from services.runtime.control_topic import ControlTopic
 from services.runtime.kafka import Publisher
@@ -39,6 +40,8 @@ TOPICS = topic_table()
 PHONE = "+14155550100"
 BASIC, LINE = Package.BASIC, Package.LINE_TYPE_INTELLIGENCE
 TEMPORARY = Problem(None, Class.TRANSIENT, "unavailable", "Away.", code=20503)
+BAD_REQUEST = Problem(None, Class.PERMANENT_NUMBER, "bad-request", "No.", status=400)
+TOO_MANY = Problem(None, Class.RATE_LIMIT, "rate-limit", "Too many.", code=20429)
 REFUSED = Problem(None, Class.ACCOUNT_STOP, "credentials-refused", "Refused.", code=20003)
 
 
@@ -93,6 +96,7 @@ class World:
         #: Topic, partition and value of each record.
         self.written: list[tuple[str, int, bytes]] = []
         self.held: frozenset[str] = frozenset()
+        self.change: Callable[[], Awaitable[object]] = asyncio.Event().wait
 
     async def known(self, _: LookupRequest) -> Known:
         return Known(self.row, self.stored)
@@ -131,11 +135,21 @@ class World:
         self.held = self.held | {key} if held else self.held - {key}
 
     async def changed(self) -> None:
-        await asyncio.Event().wait()
+        await self.change()
+
+
+def throttle(name: str) -> Throttle:
+    made = Throttle(name)
+    made.resize(1, 1.0)
+    return made
 
 
 def agents(
-    world: World, *, lease: Lease | None = None, accounts: tuple[str, ...] = ("main", "other")
+    world: World,
+    *,
+    lease: Lease | None = None,
+    accounts: tuple[str, ...] = ("main", "other"),
+    flood: int = 100,
 ) -> Agents:
     if lease is None:
         lease = Lease(10)
@@ -144,7 +158,8 @@ def agents(
     publisher = cast("Publisher", SimpleNamespace(publish=world.publish))
     return Agents(
         accounts={name: cast("Account", SimpleNamespace(name=name)) for name in accounts},
-        limiters={name: Limiter(1) for name in accounts},
+        throttles={name: throttle(name) for name in accounts},
+        floods={name: Flood(Limits(run=flood)) for name in accounts},
         client=cast("TwilioClient", SimpleNamespace(ask=world.call)),
         policy=Policy((timedelta(seconds=15),)),
         paid=cast("PaidCheck", SimpleNamespace(ask=world.known)),
@@ -154,6 +169,10 @@ def agents(
         control=cast("ControlTopic", world),
         outlet=Outlet(publisher, TOPICS, memory),
     )
+
+
+def outcomes(world: World) -> list[str]:
+    return [topic for topic, _, _ in world.written]
 
 
 async def settle() -> None:
@@ -196,6 +215,33 @@ async def test_the_second_request_for_a_number_takes_the_firsts_answer() -> None
     assert [first.answers[LINE].reused, second.answers[LINE].reused] == [False, True]
 
 
+async def test_what_postgresql_has_of_the_number_is_not_paid_again() -> None:
+    """A fresh answer that another request got is this one's, too, without a call."""
+    world = World()
+    world.stored = answered()
+    await agents(world).handle(taken(encode(request())))
+    ((_, _, value),) = world.written
+    result = LookupResult.model_validate_json(value)
+    assert (world.asked, result.answers[LINE].reused) == ([], True)
+
+
+async def test_what_the_row_has_is_not_paid_again() -> None:
+    """Answers that the record itself does not carry, such as a straggler's, are kept."""
+    world = World()
+    world.row = Row(State.PENDING, answers=answered())
+    await agents(world).handle(taken(encode(request())))
+    assert (world.asked, outcomes(world)) == ([], ["lookup.results"])
+
+
+async def test_a_record_that_comes_again_before_it_is_stored_is_dropped() -> None:
+    """PostgreSQL does not know yet that its turn has ended; this process does."""
+    world = World()
+    handle = agents(world).handle
+    for _ in range(2):
+        await handle(taken(encode(request())))
+    assert outcomes(world) == ["lookup.results"]
+
+
 async def test_an_old_answer_in_postgresql_does_not_hide_a_new_one_in_memory() -> None:
     """The first asks since the stored answer is stale; the second takes what the first got."""
     world = World()
@@ -216,7 +262,7 @@ async def test_a_record_that_waits_for_nothing_any_more_is_not_in_flight() -> No
     work = asyncio.create_task(alone.handle(taken(encode(request()))))
     await settle()
     assert not work.done()
-    assert alone._limiters["main"].in_flight == 0
+    assert alone._throttles["main"].in_flight == 0
     work.cancel()
 
 
@@ -267,6 +313,58 @@ async def test_with_every_account_stopped_nothing_is_written() -> None:
     await asyncio.gather(work, return_exceptions=True)
 
 
+async def test_a_hold_set_while_a_call_connects_stops_it_before_its_first_byte() -> None:
+    """The last moment at which nothing was sent: a process that says it has stopped has."""
+    world = World()
+
+    def stop() -> None:
+        world.held = frozenset({"account:main:person"})
+
+    world.on_send = stop
+    await agents(world).handle(taken(encode(request())))
+    ((topic, _, value),) = world.written
+    held = LookupRequest.model_validate_json(value)
+    assert world.asked == []
+    assert (topic, held.turn, held.attempts) == ("lookup.parked", 1, 0)
+
+
+async def test_a_flood_of_contacts_refused_for_good_stops_their_account() -> None:
+    """The third of a run of three is dead, and stops its account; the next is held."""
+    world = World()
+    world.problem = BAD_REQUEST
+    handle = agents(world, flood=3).handle
+    for n in range(4):
+        await handle(taken(encode(request(n, phone=f"+1415555010{n}"))))
+    assert outcomes(world) == [*3 * ["lookup.dead-letters"], "lookup.parked"]
+    assert world.held == {"account:main:flood"}
+
+
+async def test_floods_are_counted_by_account() -> None:
+    """What ends of one account says nothing of another."""
+    world = World()
+    world.problem = BAD_REQUEST
+    handle = agents(world, flood=2).handle
+    for n, account in enumerate(("main", "other")):
+        await handle(taken(encode(request(n, phone=f"+1415555010{n}", account=account))))
+    assert world.held == set()
+
+
+async def test_a_refusal_for_the_rate_teaches_the_accounts_limit() -> None:
+    """Refused even at one call, the next is not made before a pause; it burns no attempt."""
+    world = World()
+    world.problem = TOO_MANY
+    handling = agents(world)
+    work = asyncio.create_task(handling.handle(taken(encode(request()))))
+    await settle()
+    assert (world.asked, work.done()) == ([PHONE], False)
+    world.problem = None
+    handling._throttles["main"].restart()
+    await work
+    ((topic, _, value),) = world.written
+    result = LookupResult.model_validate_json(value)
+    assert (world.asked, topic, result.attempts) == ([PHONE, PHONE], "lookup.results", 0)
+
+
 async def test_a_retry_carries_the_next_turn() -> None:
     """What failed for its own sake goes to a retry topic, its attempt counted."""
     world = World()
@@ -275,6 +373,17 @@ async def test_a_retry_carries_the_next_turn() -> None:
     ((topic, _, value),) = world.written
     following = LookupRequest.model_validate_json(value)
     assert (topic, following.turn, following.attempts) == ("lookup.retry.15s", 2, 1)
+
+
+async def test_a_retry_never_waits_for_its_delay() -> None:
+    """The record is done with at once; the delay is the retry topic's."""
+    world = World()
+    world.problem = TEMPORARY
+    work = asyncio.create_task(agents(world).handle(taken(encode(request()))))
+    await settle()
+    done = work.done()
+    work.cancel()
+    assert (done, outcomes(world)) == (True, ["lookup.retry.15s"])
 
 
 async def test_a_fault_of_our_own_is_a_dead_letter_with_what_was_paid() -> None:
@@ -290,6 +399,52 @@ async def test_a_fault_of_our_own_is_a_dead_letter_with_what_was_paid() -> None:
     assert letter.original_value == record.value
     assert letter.request is not None
     assert letter.request.answers == paid
+
+
+async def test_a_flood_of_our_own_faults_stops_the_account_and_the_flood() -> None:
+    """Also where our code fails before it looks for a hold: then the record is held, not dead."""
+    world = World()
+
+    async def fail(_: LookupRequest) -> Known:
+        raise RuntimeError("a bug")
+
+    work = agents(world, flood=2)
+    work._paid = cast("PaidCheck", SimpleNamespace(ask=fail))
+    for n in range(3):
+        await work.handle(taken(encode(request(n, phone=f"+1415555010{n}"))))
+    assert outcomes(world) == ["lookup.dead-letters", "lookup.parked", "lookup.parked"]
+    assert world.held == {"account:main:flood"}
+
+
+async def test_with_every_account_stopped_a_fault_of_our_own_waits_and_is_tried_again() -> None:
+    """It fills a slot as any other, and begins anew when the hold is gone."""
+    world = World()
+    world.held = frozenset({"account:main:person"})
+    lifted = asyncio.Event()
+    world.change = lifted.wait
+    work = agents(world, accounts=("main",))
+
+    async def fail(_: LookupRequest) -> Known:
+        raise RuntimeError("a bug")
+
+    work._paid = cast("PaidCheck", SimpleNamespace(ask=fail))
+    handling = asyncio.create_task(work.handle(taken(encode(request()))))
+    await settle()
+    assert (world.written, handling.done()) == ([], False)
+    work._paid = cast("PaidCheck", SimpleNamespace(ask=world.known))
+    world.held = frozenset()
+    lifted.set()
+    await handling
+    assert outcomes(world) == ["lookup.results"]
+
+
+async def test_a_fault_after_the_call_is_a_dead_letter_also_of_a_stopped_account() -> None:
+    """It may have been paid, so it must not be asked again by itself."""
+    world = World()
+    world.fault = RuntimeError("a bug")
+    await agents(world, flood=1).handle(taken(encode(request())))
+    assert world.held == {"account:main:flood"}
+    assert outcomes(world) == ["lookup.dead-letters"]
 
 
 async def test_bytes_that_are_no_request_are_a_dead_letter() -> None:

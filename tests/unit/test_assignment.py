@@ -10,8 +10,8 @@ import pytest
 from services.lookup.assignment import Assignment, Ends
 from services.lookup.barrier import Barrier
 from services.lookup.lease import Lease
-from services.lookup.pace import Limiter
 from services.lookup.paid import PaidCheck
+from services.lookup.throttle import Throttle
 from services.runtime.health import Readiness
 from services.runtime.program import FaultError
 
@@ -22,7 +22,8 @@ class Made:
     """An assignment with everything around it at hand."""
 
     def __init__(self, lease: Lease | None = None) -> None:
-        self.limiter = Limiter(1)
+        self.shares: list[tuple[int, float]] = []
+        throttle = SimpleNamespace(resize=lambda *share: self.shares.append(share))
         self.barrier = Barrier(lambda _partition, _generation: None)
         self.readiness = Readiness("kafka", "partitions")
         self.readiness.met("kafka")
@@ -36,7 +37,12 @@ class Made:
             paid=cast("PaidCheck", SimpleNamespace(revoked=self.revoked)),
             lease=lease,
             ends=self.ends,
-            shares={"main": (self.limiter, cast("Any", SimpleNamespace(concurrency=40)))},
+            shares={
+                "main": (
+                    cast("Throttle", throttle),
+                    cast("Any", SimpleNamespace(concurrency=40)),
+                )
+            },
             partitions=PARTITIONS,
             readiness=self.readiness,
             watch=self.watch,
@@ -58,8 +64,10 @@ async def test_an_assignment_sets_the_share_and_raises_the_barrier() -> None:
     made = Made()
     made.assignment.assigned({0, 1, 2}, 5)
     await asyncio.gather(*made.tasks)
-    assert made.limiter.limit == 30
-    assert made.barrier.waits
+    assert made.shares == [(30, 0.75)]
+    for stored, waits in ((6, True), (7, False)):
+        made.barrier.seen({("lookup.results", number): stored for number in range(3)})
+        assert made.barrier.waits is waits
     assert made.readiness.missing == {}
 
 
@@ -82,6 +90,18 @@ async def test_a_revocation_makes_it_unready_until_the_next_assignment() -> None
     assert made.readiness.missing == {"partitions": "revoked"}
     made.assignment.assigned(set(), 6)
     assert made.readiness.missing == {}
+    await asyncio.gather(*made.tasks, return_exceptions=True)
+
+
+async def test_whoever_has_partition_0_does_what_one_does_for_all() -> None:
+    """Until it is taken away; with any other partitions, not."""
+    made = Made()
+    seen = [made.assignment.has_first]
+    for partitions in ({0, 2}, {1, 3}, {0}):
+        made.assignment.assigned(set(partitions), 5)
+        seen.append(made.assignment.has_first)
+    made.assignment.revoked()
+    assert [*seen, made.assignment.has_first] == [False, True, False, True, False]
     await asyncio.gather(*made.tasks, return_exceptions=True)
 
 

@@ -213,6 +213,7 @@ class Running:
         monkeypatch.setattr(self.thread, "assignment", lambda: {ONE, TWO})
         self.thread._consumer = self
         self.starts: list[Exception | None] = []
+        self._coordinator: Any = None
         self.done: list[str] = []
         self.loop = threading.Thread(target=self.thread.thread_loop.run_forever)
 
@@ -270,3 +271,28 @@ async def test_a_stop_ends_the_join(running: Running) -> None:
     running.thread._stopped_set()
     assert not await running.run(running.thread._connect())
     assert running.done == []
+
+
+@pytest.mark.parametrize(("succeeds", "renewed"), [(True, [100.0]), (False, [])])
+async def test_the_lease_is_told_when_a_heartbeat_was_sent(
+    told: Told,
+    running: Running,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    succeeds: bool,
+    renewed: list[float],
+) -> None:
+    """Not when it was answered, which may be much later; one that failed renews nothing."""
+    found: list[float] = []
+    clock = iter([100.0, 107.0])
+    monkeypatch.setattr(our_consumer, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(told.consumer, "lease", SimpleNamespace(renew=found.append))
+
+    async def beat() -> bool:
+        return succeeds
+
+    running._coordinator = SimpleNamespace(_do_heartbeat=beat)
+    running.starts = [None]
+    await running.run(running.thread.on_start())
+    assert await running.run(running._coordinator._do_heartbeat()) is succeeds
+    assert found == renewed

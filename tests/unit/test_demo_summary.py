@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from services.local import demo, sample
 from services.local.demo_summary import Expected, Facts, summarise
 from services.local.twilio.answers import FINAL_CODES
-from services.local.twilio.faults import HTTP_ERRORS, Fault, choose
+from services.local.twilio.faults import Fault, choose
 from services.local.twilio.ledger import Call
 
 LANDLINE, MOBILE = "+12015550100", "+442079460100"
@@ -232,5 +232,4 @@ def _attempts_burnt(number: str, faults: tuple[Fault, ...], packages: tuple[str,
 
 
 def _burns(fault: Fault) -> bool:
-    limited = fault.kind in HTTP_ERRORS and HTTP_ERRORS[fault.kind][0] == 429
-    return not limited and fault.kind != "slow_body" and fault.code not in FINAL_CODES
+    return fault.kind != "slow_body" and fault.code not in FINAL_CODES

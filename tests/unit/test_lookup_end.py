@@ -60,24 +60,25 @@ class App:
         self.done.append("stopped")
 
 
-async def end(app: App, stop: Stop) -> None:
-    """Run lookup's last part with this app, to its end."""
+async def end(app: App, stop: Stop, caught_up: asyncio.Event | None = None) -> None:
+    """Run lookup's last part with this app, to its end; control is read whole by default."""
 
     async def for_ever() -> None:
         await asyncio.Event().wait()
 
-    caught_up = asyncio.Event()
-    caught_up.set()
+    if caught_up is None:
+        caught_up = asyncio.Event()
+        caught_up.set()
     quiet: Any = SimpleNamespace(
         app=app,
-        run=for_ever,
+        control=SimpleNamespace(run=for_ever, caught_up=caught_up),
         paid=SimpleNamespace(run=for_ever),
-        caught_up=caught_up,
+        probe=SimpleNamespace(run=for_ever),
         topics=[],
         assignment=SimpleNamespace(revoked=lambda: None),
         lease=SimpleNamespace(holds=True),
     )
-    await _run(quiet, quiet, Readiness(), stop, 1)
+    await _run(quiet, Readiness(), stop, 1)
 
 
 @pytest.mark.parametrize(
@@ -128,3 +129,17 @@ async def test_a_bug_in_faust_is_shown_as_it_is() -> None:
     stop = Stop()
     await end(App(crash=crash), stop)
     assert stop.fault is crash
+
+
+async def test_nothing_is_taken_before_control_was_read() -> None:
+    """Whatever holds an account or a job is known before the first record is taken."""
+    app, caught_up = App(), asyncio.Event()
+    running = asyncio.create_task(end(app, Stop(), caught_up))
+    for read in (False, True):
+        if read:
+            caught_up.set()
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert app.done == ["started"] * read
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)

@@ -69,6 +69,30 @@ async def test_resize() -> None:
     assert order == [0, 1, 2, 3]
 
 
+async def test_during_a_pause_everybody_waits() -> None:
+    """Whoever comes, and whatever comes back or is allowed; then the first in the queue go on."""
+    limiter, order = Limiter(1), list[int]()
+    limiter.pause(0)
+    limiter.pause(3600)
+    tasks = await start(limiter, 2, order)
+    limiter.resize(2)
+    await settle()
+    assert order == []
+    limiter.end_pause()
+    await settle()
+    assert order == [0, 1]
+    await asyncio.gather(*tasks)
+
+
+async def test_a_pause_ends_by_itself() -> None:
+    """By the event loop's clock."""
+    limiter, order = Limiter(1), list[int]()
+    limiter.pause(0)
+    (task,) = await start(limiter, 1, order)
+    await task
+    assert limiter.in_flight == 1
+
+
 async def test_cancelled_while_waiting() -> None:
     """Who is cancelled in the queue leaves it, and the next one gets the permit."""
     limiter, order = Limiter(1), list[int]()

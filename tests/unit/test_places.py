@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -46,3 +47,20 @@ def test_a_revocation_makes_it_unready_until_the_next_assignment() -> None:
     assert readiness.missing == {"assignment": "revoked"}
     places.on_partitions_assigned([])
     assert readiness.missing == {}
+
+
+def test_a_batch_that_begins_later_is_read_again() -> None:
+    """What is stored already is left out; a hole is believed only when it is met once more."""
+    nothing: Any = None
+    places = Places(nothing, nothing, Readiness("assignment"))
+    place = TopicPartition("lookup.results", 0)
+    places._next[place] = 5
+
+    def admitted(*offsets: int) -> list[int]:
+        records: list[Any] = [SimpleNamespace(offset=offset) for offset in offsets]
+        return [record.offset for record in places.admit({place: records})]
+
+    places._settled = True
+    assert (admitted(4, 5, 6), places._settled) == ([5, 6], True)
+    assert (admitted(7, 8), places._settled) == ([], False)
+    assert admitted(7, 8) == [7, 8]

@@ -6,6 +6,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from services.contracts.messages import Contact, LookupRequest
 from services.contracts.packages import Answer, Answers, Package
@@ -124,6 +125,13 @@ def test_invalid_ends_it() -> None:
         answers={BASIC: ok(valid=False)},
     )
     assert finish(decide(request(), said)).result.state == "invalid"
+
+
+def test_a_turn_that_no_reader_takes_is_never_written() -> None:
+    """It is a fault of the record that has it, whose dead letter still knows which request it is."""
+    last = request(turn=2**31 - 1)
+    with pytest.raises(ValidationError):
+        decide(last, reading(problem(Class.TRANSIENT)))
 
 
 @pytest.mark.parametrize(("attempts", "delay"), [(0, SHORT), (1, MIDDLE), (2, LONG), (5, LONG)])

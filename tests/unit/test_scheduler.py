@@ -1,13 +1,19 @@
 """Which retries are due."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from aiokafka import ConsumerRecord, TopicPartition
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.lookup.due import Waiting
+from services.lookup.scheduler import Scheduler, SchedulerSettings
+from services.runtime.health import Readiness
 
 DELAYS = {"fast": timedelta(milliseconds=100), "slow": timedelta(seconds=5)}
 
@@ -91,3 +97,85 @@ def test_everything_goes_once_in_order_and_never_early(
         assert all(one.record.timestamp + 100 <= now for one in due)
         gone += [one.record for one in due]
     assert gone == log
+
+
+class Appended:
+    """Takes what the scheduler appends."""
+
+    def __init__(self) -> None:
+        self.values: list[bytes] = []
+
+    async def publish(self, _: str, value: bytes, **__: Any) -> None:
+        self.values.append(value)
+
+
+@pytest.mark.parametrize("steps", [(3600.0,), (-3600.0, 0.0), (3600.0, -3600.0, 0.0)])
+async def test_a_clock_that_steps_by_an_hour_moves_each_retry_once(
+    steps: tuple[float, ...],
+) -> None:
+    """It may move it early or late, never twice or not at all, and a stop is heard all the same."""
+    place, now = TopicPartition("lookup.retry.15s", 0), 1000.0
+    shown = [now]
+    appended: Any = Appended()
+    nothing: Any = None
+    scheduler = Scheduler(
+        SchedulerSettings(), nothing, appended, Readiness(), clock=lambda: shown[0]
+    )
+    stamps = [int((now - age) * 1000) for age in (20, 1)]  # one is due, one is not
+    scheduler._waiting.add(
+        place,
+        [
+            ConsumerRecord(
+                *(place.topic, 0, offset, stamp, 1, b"key", str(offset).encode()),
+                *(None, 0, 0, ()),
+            )
+            for offset, stamp in enumerate(stamps)
+        ],
+    )
+    for step in steps:
+        shown[0] = now + step
+        await scheduler._move()
+        assert 0 <= scheduler._patience() <= 200
+    assert appended.values[:1] == [b"0"]
+    shown[0] = now + 30
+    await scheduler._move()
+    assert appended.values == [b"0", b"1"]
+
+
+async def test_nothing_is_committed_before_its_copy_is_acknowledged() -> None:
+    """Killed in between, it is moved twice; the other way round it would be lost."""
+    place = TopicPartition("lookup.retry.15s", 0)
+    stop: Any = SimpleNamespace(asked=False)
+    acknowledged = asyncio.Event()
+    committed: list[dict[TopicPartition, int]] = []
+
+    async def publish(*_: Any, **__: Any) -> None:
+        await acknowledged.wait()
+
+    async def commit(offsets: dict[TopicPartition, int]) -> None:
+        committed.append(offsets)
+
+    async def getmany(**_: Any) -> dict[TopicPartition, Any]:
+        stop.asked = True
+        return {}
+
+    consumer: Any = SimpleNamespace(
+        subscribe=lambda *_, **__: None,
+        commit=commit,
+        getmany=getmany,
+        assignment=set,
+        paused=set,
+        pause=lambda *_: None,
+        resume=lambda *_: None,
+    )
+    publisher: Any = SimpleNamespace(publish=publish)
+    scheduler = Scheduler(SchedulerSettings(), consumer, publisher, Readiness(), lambda: 1000.0)
+    record = ConsumerRecord(*(place.topic, 0, 7, 0, 1, b"key", b"value"), *(None, 0, 0, ()))
+    scheduler._waiting.add(place, [record])
+    running = asyncio.create_task(scheduler.run(stop))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert committed == []
+    acknowledged.set()
+    await running
+    assert committed == [{place: 8}]

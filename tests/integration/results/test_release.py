@@ -199,6 +199,22 @@ async def test_a_kill_after_the_append_appends_the_same_turn_again(
     assert await counters(pool) == {"pending": 1}
 
 
+async def test_a_start_goes_over_what_a_kill_left_releasing(
+    store: Store, releaser: Releaser, held: set[str], appended: Appended
+) -> None:
+    """Before anything else is released; both are of one number, and so in one partition."""
+    held.clear()
+    await park(store, request(waits_for=(PERSON,)))
+    await releaser.begin()
+    await park(store, request(2, phone=request().phone, waits_for=(PERSON,)), first=1)
+    running = asyncio.create_task(releaser.run())
+    try:
+        assert [found.request_id.int for found in await appended(2)] == [1, 2]
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
 async def test_a_row_that_somebody_is_at_work_on_is_left(
     store: Store, releaser: Releaser, held: set[str]
 ) -> None:

@@ -283,6 +283,28 @@ async def test_one_of_two_waits_for_the_others_new_row(
     assert await pool.fetchval("SELECT state FROM requests") == "completed"
 
 
+async def test_two_processes_meet_at_a_stored_request(
+    store: Store, pool: Pool, postgres: str
+) -> None:
+    """The second reads the row only once the first has written it, and decides from that."""
+    await write(store, taken("contacts", request()))
+    administrator = await asyncpg.connect(postgres)
+    try:
+        async with administrator.transaction():
+            # Holds up the first writer at its last statement, its row already written.
+            await administrator.execute("LOCK TABLE job_counts IN ACCESS EXCLUSIVE MODE")
+            first = asyncio.create_task(write(store, taken("lookup.results", result())))
+            await waiting(administrator, 1)
+            late = taken("lookup.retry.15s", request(turn=2, attempts=1))
+            second = asyncio.create_task(write(store, late))
+            await waiting(administrator, 2)
+        await asyncio.gather(first, second)
+    finally:
+        await administrator.close()
+    assert await pool.fetchval("SELECT state FROM requests") == "completed"
+    assert await counters(pool) == {"completed": 1}
+
+
 async def waiting(connection: asyncpg.Connection, count: int) -> None:
     """Until so many sessions of the database wait for a lock."""
     query = (
