@@ -51,7 +51,6 @@ class Request:
     """A request without an end, as its row says."""
 
     request_id: UUID
-    job_id: UUID
     partition: int
     state: State
     causes: frozenset[str]

@@ -45,7 +45,7 @@ WHERE $1::uuid IS NULL OR j.job_id = $1
 ORDER BY j.created_at"""
 
 _UNFINISHED = """
-SELECT request_id, job_id, phone, state, causes, due_at, updated_at
+SELECT request_id, phone, state, causes, due_at, updated_at
 FROM requests
 WHERE state = ANY($1) AND ($2::uuid IS NULL OR job_id = $2)"""
 
@@ -163,7 +163,6 @@ async def _requests(
     async for row in connection.cursor(_UNFINISHED, list(UNFINISHED), job_id, prefetch=_PAGE):
         yield Request(
             row["request_id"],
-            row["job_id"],
             partition_of(row["phone"].encode(), partitions),
             State(row["state"]),
             frozenset(row["causes"]),

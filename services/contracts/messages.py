@@ -6,6 +6,7 @@ defaults. A breaking change is a new version, lifted to the newest by `codec`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -30,6 +31,8 @@ Position = Annotated[int, Field(ge=0, le=2**63 - 1)]
 #: JSON has neither infinity nor NaN.
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
+#: Characters of a client's reference.
+MAX_REFERENCE = 512
 #: Texts of the client's own that ride along with a contact, and characters of a text's name.
 MAX_EXTRA = 20
 MAX_EXTRA_NAME = 128
@@ -134,8 +137,13 @@ def _decimal_as_it_stands(value: Any) -> Any:
     return str(value) if isinstance(value, float) else value
 
 
+def extra_chars(extra: Mapping[str, str | None]) -> int:
+    """Characters of texts that ride along, their names included: at most `MAX_EXTRA_CHARS`."""
+    return sum(len(name) + len(text or "") for name, text in extra.items())
+
+
 def _bounded(extra: dict[str, str | None] | None) -> dict[str, str | None] | None:
-    if extra and sum(len(name) + len(text or "") for name, text in extra.items()) > MAX_EXTRA_CHARS:
+    if extra and extra_chars(extra) > MAX_EXTRA_CHARS:
         raise ValueError(f"has over {MAX_EXTRA_CHARS} characters, names and texts together")
     return extra
 
@@ -164,7 +172,7 @@ class InboundContact(BaseModel):
         default=None, max_length=16, description="What to ask; the setting's default without it."
     )
     reference: str | None = Field(
-        default=None, max_length=512, description="Comes back with the result."
+        default=None, max_length=MAX_REFERENCE, description="Comes back with the result."
     )
     extra: Annotated[
         dict[Annotated[str, StringConstraints(max_length=MAX_EXTRA_NAME)], str | None] | None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from services.contracts.messages import MAX_EXTRA_CHARS
+from services.contracts.messages import MAX_EXTRA_CHARS, MAX_REFERENCE
 
 #: Why a text is not taken as a phone number.
 PhoneReason = Literal[
@@ -106,5 +106,7 @@ SENTENCES: dict[RejectReason, str] = {
         f"The columns to keep have over {MAX_EXTRA_CHARS} characters in the row, headings "
         "included. Shorten its cells, or keep fewer columns."
     ),
-    "reference-too-long": "The client reference is over 512 characters. Use a shorter one.",
+    "reference-too-long": (
+        f"The client reference is over {MAX_REFERENCE} characters. Use a shorter one."
+    ),
 }

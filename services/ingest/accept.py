@@ -71,6 +71,12 @@ def with_basic(packages: Iterable[Package]) -> tuple[Package, ...]:
     return tuple(package for package in Package if package in asked)
 
 
+def phone_of(row: Row, accept: Accept) -> Phone | RejectReason:
+    """The number of a row, or why it has none."""
+    phone = normalise(row.phone_text, row.country, accept)
+    return phone.reason if isinstance(phone, Rejection) else phone
+
+
 class Judge:
     """Makes the records of one job's rows; the same row always makes the same record."""
 
@@ -83,9 +89,9 @@ class Judge:
         """Accept or reject one row."""
         if isinstance(row, BadRow):
             return self.reject(row, row.reason)
-        phone = normalise(row.phone_text, row.country, self._terms.accept)
-        if isinstance(phone, Rejection):
-            return self.reject(row, phone.reason)
+        phone = phone_of(row, self._terms.accept)
+        if not isinstance(phone, Phone):
+            return self.reject(row, phone)
         write = self._writers.get(row.column)
         if write is None:
             write = self._writers[row.column] = _writer(self._terms, row.column)

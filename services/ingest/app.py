@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 
 from services.ingest.accept import with_basic
 from services.ingest.api import jobs_router
-from services.ingest.door import Door, Inside
+from services.ingest.door import Door
 from services.ingest.inbound import Inbound
 from services.ingest.inbound_contact import Defaults
 from services.ingest.jobs import Jobs
@@ -17,12 +16,12 @@ from services.ingest.settings import IngestSettings
 from services.ingest.spool import Spool
 from services.ingest.submissions import Submissions
 from services.runtime.api import Tokens, make_api
-from services.runtime.database import open_pool
+from services.runtime.database import open_pool, watch_postgresql
 from services.runtime.health import Readiness
 from services.runtime.http import listening_host, serve_http
-from services.runtime.kafka import Publisher, close_consumer, make_consumer
+from services.runtime.kafka import Publisher, close_consumer, make_member
 from services.runtime.kafka_rights import check_kafka
-from services.runtime.kafka_watch import wait_for_kafka
+from services.runtime.kafka_watch import wait_for_kafka, watch_kafka
 from services.runtime.logs import get_logger
 from services.runtime.metrics import registry_for
 from services.runtime.program import Stop, run_program
@@ -31,8 +30,6 @@ from services.runtime.standing import show_standing
 
 log = get_logger(__name__)
 
-#: Seconds between two looks at whether Kafka and PostgreSQL answer.
-_CHECK_EVERY = 2.0
 #: Threads: reading a large file holds one until it ends, and there are others left, however few
 #: cores the machine has, for bodies on their way to the disk and for `contacts.inbound`.
 _THREADS = 32
@@ -103,13 +100,7 @@ class _Program:
     async def _take_inbound(self, connecting: asyncio.Task[int]) -> None:
         settings = self._settings
         partitions = await asyncio.shield(connecting)
-        group = settings.group("ingest")
-        consumer = make_consumer(
-            settings,
-            group_id=group,
-            session_timeout_ms=int(settings.kafka_session_timeout.total_seconds() * 1000),
-            heartbeat_interval_ms=int(settings.kafka_session_timeout.total_seconds() * 100),
-        )
+        consumer = make_member(settings, "ingest")
         defaults = Defaults(
             account=settings.default_account,
             accounts=settings.nameable_accounts,
@@ -119,7 +110,8 @@ class _Program:
         try:
             await wait_for_kafka(settings, consumer.start, self._readiness, self._stop)
             inbound = Inbound(consumer, self._publisher, settings.topics, partitions, defaults)
-            show_standing(group, [settings.topics.inbound.name], inbound.standings)
+            topics = [settings.topics.inbound.name]
+            show_standing(settings.group("ingest"), topics, inbound.standings)
             await inbound.run(self._stop)
         finally:
             await close_consumer(consumer)
@@ -127,23 +119,27 @@ class _Program:
     async def _take_uploads(self, connecting: asyncio.Task[int]) -> None:
         settings = self._settings
         pool = await open_pool(settings, "ingest", self._readiness, self._stop)
+        watching: list[asyncio.Task[None]] = []
         try:
             partitions = await asyncio.shield(connecting)
-            jobs = Jobs(pool)
             publisher = FilePublisher(self._publisher, settings.topics, partitions)
-            submissions = Submissions(jobs, publisher, settings.database_pool_size, self._stop.fail)
-            self._door.open(Inside(self._publisher, jobs, submissions))
-            while not self._stop.asked:
-                await self._door.check()
-                await self._pause()
+            submissions = Submissions(
+                Jobs(pool), publisher, settings.database_pool_size, self._stop.fail
+            )
+            self._door.open(submissions)
+            watching = [
+                self._stop.watch(asyncio.create_task(watch))
+                for watch in (
+                    watch_kafka(self._publisher, self._readiness),
+                    watch_postgresql(pool, self._readiness),
+                )
+            ]
+            await self._stop.wait()
             await submissions.drain()
         finally:
+            for task in watching:
+                task.cancel()
             pool.terminate()
-
-    async def _pause(self) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_CHECK_EVERY):
-                await self._stop.wait()
 
 
 def main() -> int:

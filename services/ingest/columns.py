@@ -11,10 +11,8 @@ from services.contracts.messages import MAX_EXTRA_NAME
 from services.ingest.folding import fold
 from services.ingest.heading_words import COUNTRY, PHONE, REFERENCE
 from services.ingest.parse_error import ParseCode, ParseError
+from services.ingest.shown import LISTED, listed, shown
 
-#: How many headings an error lists.
-LISTED = 30
-_SHOWN_CHARS = 40
 _LETTERS = 26
 
 #: How a column was found.
@@ -94,14 +92,14 @@ def called(headings: Sequence[str], name: str, option: str) -> Column:
     if not found:
         raise ColumnError(
             "no-such-column",
-            f"No column is called {_shown(name)}. {seen(headings)} Correct `{option}`.",
+            f"No column is called {shown(name)}. {seen(headings)} Correct `{option}`.",
             headings,
             column=name,
         )
     if len(found) > 1:
         raise ColumnError(
             "ambiguous-column",
-            f"{len(found)} columns are called {_shown(name)}. "
+            f"{len(found)} columns are called {shown(name)}. "
             "Give each column a heading of its own.",
             headings,
             column=name,
@@ -120,7 +118,7 @@ def kept_by_name(headings: Sequence[str], names: Sequence[str]) -> tuple[Column,
         if len(column.heading) > MAX_EXTRA_NAME:
             raise ColumnError(
                 "field-too-long",
-                f"The heading {_shown(column.heading)} of a column to keep has over "
+                f"The heading {shown(column.heading)} of a column to keep has over "
                 f"{MAX_EXTRA_NAME} characters. Shorten it.",
                 headings,
                 column=column.heading,
@@ -166,7 +164,7 @@ def several(headings: Sequence[str], candidates: Sequence[Candidate]) -> ColumnE
     """Say that only the sender can choose between columns."""
     return ColumnError(
         "ambiguous-column",
-        f"Several columns may hold the phone number: {_list([c.column for c in candidates])}. "
+        f"Several columns may hold the phone number: {listed([c.column for c in candidates])}. "
         "Name the one to use by `phone_column`, or each of several.",
         headings,
         candidates=candidates,
@@ -175,7 +173,7 @@ def several(headings: Sequence[str], candidates: Sequence[Candidate]) -> ColumnE
 
 def seen(headings: Sequence[str]) -> str:
     """Say what columns there are."""
-    return f"The file has the columns {_list(headings)}."
+    return f"The file has the columns {listed(headings)}."
 
 
 def _most_telling(headings: Sequence[str], names: Sequence[str]) -> Column | None:
@@ -185,14 +183,3 @@ def _most_telling(headings: Sequence[str], names: Sequence[str]) -> Column | Non
             index = keys.index(name)
             return Column(index, headings[index].strip(), "heading")
     return None
-
-
-def _list(headings: Sequence[str]) -> str:
-    shown = ", ".join(map(_shown, headings[:LISTED]))
-    return shown if len(headings) <= LISTED else f"{shown} and {len(headings) - LISTED} more"
-
-
-def _shown(heading: str) -> str:
-    # The first row of a file without headings is a contact: numbers in it are masked.
-    text = mask_text(" ".join(heading.split()))
-    return f"'{text}'" if len(text) <= _SHOWN_CHARS else f"'{text[:_SHOWN_CHARS]}…'"

@@ -17,6 +17,21 @@ from services.runtime.database import UNAVAILABLE, Pool
 #: Seconds a statement may take while a sender waits for it.
 _WITHIN = 5.0
 
+_STORED = """fingerprint, options->>'content_sha256' AS content_sha256, options->'found' AS found,
+    created_at, state, accepted, rejected, duplicates"""
+_FIND = f"SELECT {_STORED} FROM jobs WHERE job_id = $1 AND fingerprint IS NOT NULL"  # noqa: S608 - columns of ours
+# Gives no row for a job that was begun before.
+_BEGIN = f"""
+INSERT INTO jobs (job_id, source, state, idempotency_key, fingerprint, file_name, account,
+    packages, options, headings)
+VALUES ($1, $2, 'receiving', $3, $4, $5, $6, $7, $8, $9)
+ON CONFLICT (job_id) DO UPDATE
+SET state = EXCLUDED.state, idempotency_key = EXCLUDED.idempotency_key,
+    fingerprint = EXCLUDED.fingerprint, file_name = EXCLUDED.file_name,
+    options = EXCLUDED.options, headings = EXCLUDED.headings
+WHERE jobs.fingerprint IS NULL
+RETURNING {_STORED}"""  # noqa: S608 - the same
+
 
 @dataclass(frozen=True, slots=True)
 class Counts:
@@ -63,23 +78,13 @@ class Jobs:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def check(self) -> None:
-        """Return if PostgreSQL answers."""
-        await self._pool.fetchval("SELECT 1", timeout=_WITHIN)
-
     async def find(self, job_id: UUID) -> StoredJob | None:
         """The job, if it was ever begun.
 
         A row without a fingerprint was made by results of the job's contacts alone, after
         PostgreSQL was restored from before its beginning: then it is begun once more.
         """
-        row = await self._pool.fetchrow(
-            "SELECT fingerprint, options->>'content_sha256' AS content_sha256, "
-            "options->'found' AS found, created_at, state, accepted, rejected, duplicates "
-            "FROM jobs WHERE job_id = $1 AND fingerprint IS NOT NULL",
-            job_id,
-            timeout=_WITHIN,
-        )
+        row = await self._pool.fetchrow(_FIND, job_id, timeout=_WITHIN)
         return None if row is None else _stored(row)
 
     @asynccontextmanager
@@ -103,14 +108,8 @@ class Jobs:
 
         `found` is what was found in its file, as JSON; `headings` are those of all its columns.
         """
-        await self._pool.execute(
-            "INSERT INTO jobs (job_id, source, state, idempotency_key, fingerprint, file_name, "
-            "account, packages, options, headings) "
-            "VALUES ($1, $2, 'receiving', $3, $4, $5, $6, $7, $8, $9) "
-            "ON CONFLICT (job_id) DO UPDATE SET state = EXCLUDED.state, "
-            "idempotency_key = EXCLUDED.idempotency_key, fingerprint = EXCLUDED.fingerprint, "
-            "file_name = EXCLUDED.file_name, options = EXCLUDED.options, "
-            "headings = EXCLUDED.headings WHERE jobs.fingerprint IS NULL",
+        begun = await self._pool.fetchrow(
+            _BEGIN,
             job.job_id,
             job.source,
             job.idempotency_key,
@@ -122,7 +121,7 @@ class Jobs:
             headings,
             timeout=_WITHIN,
         )
-        stored = await self.find(job.job_id)
+        stored = await self.find(job.job_id) if begun is None else _stored(begun)
         if stored is None:
             raise LookupError(f"job {job.job_id} is gone after it was stored")
         return stored

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
-from services.contracts.messages import MAX_EXTRA_CHARS
+from services.contracts.messages import MAX_EXTRA_CHARS, MAX_REFERENCE, extra_chars
 from services.contracts.reject_reasons import RejectReason
 from services.ingest.column_content import (
     SAMPLE_CHARS,
@@ -44,8 +44,6 @@ from services.ingest.parse_error import ParseError
 from services.ingest.tables.opening import open_table
 from services.ingest.tables.table import Found, Made, Nested, Rows, Source, Table
 
-#: Characters a client's reference may have, as on `contacts.inbound`.
-MAX_REFERENCE = 512
 #: Their keys are headings.
 _JSON = {"json-lines", "json-array"}
 
@@ -321,8 +319,8 @@ def _wrong_with(
 def _wrong_to_keep(cells: list[str], kept: tuple[Column, ...]) -> RejectReason | None:
     if not kept:
         return None
-    chars = sum(len(name) + len(text) for name, text in kept_of(cells, kept).items())
-    return "extra-too-long" if chars > MAX_EXTRA_CHARS else None
+    too_long = extra_chars(kept_of(cells, kept)) > MAX_EXTRA_CHARS
+    return "extra-too-long" if too_long else None
 
 
 def _cell(cells: list[str], index: int | None) -> str:

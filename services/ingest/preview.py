@@ -10,15 +10,19 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from services.contracts.reject_reasons import SENTENCES, RejectReason
+from services.ingest.accept import phone_of
 from services.ingest.columns import Column
 from services.ingest.found import FoundFile, found_in
 from services.ingest.given_back import kept_of
 from services.ingest.options import Options
 from services.ingest.parse import BadRow, Row, open_contacts
-from services.ingest.phone import Accept, Phone, Rejection, normalise
+from services.ingest.phone import Accept, Phone
 from services.ingest.submissions import BusyError
 from services.ingest.tables.table import Source
 from services.ingest.tally import Tally
+from services.runtime.logs import get_logger
+
+log = get_logger(__name__)
 
 #: Contacts that are shown as they were read.
 SHOWN = 10
@@ -137,10 +141,12 @@ def _judge(
 
 
 def _phone(row: Row | BadRow, accept: Accept) -> Phone | RejectReason:
-    if isinstance(row, BadRow):
-        return row.reason
-    phone = normalise(row.phone_text, row.country, accept)
-    return phone.reason if isinstance(phone, Rejection) else phone
+    """As publishing has it: a row on which our own code fails is rejected for that."""
+    try:
+        return row.reason if isinstance(row, BadRow) else phone_of(row, accept)
+    except Exception as error:
+        log.exception("a row could not be judged", row=row.number, error=type(error).__name__)
+        return "internal-error"
 
 
 def _shown(row: Row | BadRow, phone: Phone | RejectReason, kept: Sequence[Column]) -> ReadContact:

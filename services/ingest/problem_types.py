@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.runtime.problem_types import ProblemType
+from services.runtime.problem_types import LATER, ProblemType
 
 _JOB_ID = {"job_id": "The job's id."}
 
@@ -34,7 +34,7 @@ IN_PROGRESS = ProblemType(
     "The job is under way",
     "Another process publishes this very job now.",
     "Send the same again after a while to see how it ended.",
-    {"retry_after": "Seconds after which to try again; in the header `Retry-After` too."} | _JOB_ID,
+    LATER | _JOB_ID,
 )
 FILE_TOO_LARGE = ProblemType(
     "file-too-large",

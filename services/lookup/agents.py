@@ -10,9 +10,10 @@ is awaited to Kafka's acknowledgement. The decisions are pure and stand in `turn
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 
 import structlog
 
@@ -117,15 +118,7 @@ class Agents:
         except Exception as error:
             log.exception("a record failed in our own code")
             await self._count(request.account, rare=True)
-            await self._memory.reserve()
-            try:
-                if await self._end_failed(taken, error) is None:
-                    return True
-            except BaseException:
-                self._memory.give_back()
-                raise
-            self._memory.give_back()
-            return False
+            return await self._with_room(partial(self._end_failed, taken, error)) is None
         return True
 
     async def _end_failed(self, taken: Taken, error: Exception) -> float | None:
@@ -140,6 +133,19 @@ class Agents:
         detail = f"{type(error).__name__} in lookup; see its log for this request"
         await self._outlet.bury(taken, "internal-error", detail, request)
         return None
+
+    async def _with_room(self, act: Callable[[], Awaitable[float | None]]) -> float | None:
+        """Do what may write an outcome, with room in the memory, given back if it wrote none."""
+        with _waiting("memory"):
+            await self._memory.reserve()
+        try:
+            again_after = await act()
+        except BaseException:
+            self._memory.give_back()
+            raise
+        if again_after is not None:
+            self._memory.give_back()
+        return again_after
 
     async def _look_up(self, taken: Taken, request: LookupRequest) -> None:
         """Learn what was paid, then act on it; again from the start after every wait."""
@@ -159,18 +165,11 @@ class Agents:
             reused = {package: answer for package, answer in reused.items() if package in owed}
             asking = route.with_answers(request, reused) if reused else request
             taken.request = asking
-            with _waiting("memory"):
-                await self._memory.reserve()
-            try:
-                again_after = await self._act(taken, asking)
-            except BaseException:
-                self._memory.give_back()
-                raise
+            again_after = await self._with_room(partial(self._act, taken, asking))
             if again_after is None:
                 for package in reused:
                     ANSWERS_REUSED.labels(package=package).inc()
                 return
-            self._memory.give_back()
             with _waiting("limiter"):
                 await asyncio.sleep(again_after)
 

@@ -22,7 +22,7 @@ from fastapi import FastAPI
 from services.lookup.due import Due, Waiting
 from services.runtime.health import Readiness, health_router
 from services.runtime.http import LOOPBACK, serve_http
-from services.runtime.kafka import Publisher, close_consumer, make_consumer
+from services.runtime.kafka import Publisher, close_consumer, make_member
 from services.runtime.kafka_rights import check_kafka, reading_refused
 from services.runtime.kafka_watch import wait_for_kafka, watch_kafka
 from services.runtime.logs import get_logger
@@ -199,12 +199,9 @@ async def serve(settings: SchedulerSettings, stop: Stop) -> None:
         await stack.enter_async_context(serve_http(web, host, settings.http_port, grace=1))
         await wait_for_kafka(settings, lambda: check_kafka(settings, "scheduler"), readiness, stop)
         publisher = Publisher(settings)
-        group = settings.group("scheduler")
-        consumer = make_consumer(
+        consumer = make_member(
             settings,
-            group_id=group,
-            session_timeout_ms=int(settings.kafka_session_timeout.total_seconds() * 1000),
-            heartbeat_interval_ms=int(settings.kafka_session_timeout.total_seconds() * 100),
+            "scheduler",
             # An idle fetch keeps the next one of its broker waiting.
             fetch_max_wait_ms=100,
             max_partition_fetch_bytes=_FETCH_BYTES,
@@ -215,7 +212,7 @@ async def serve(settings: SchedulerSettings, stop: Stop) -> None:
             await wait_for_kafka(settings, client.start, readiness, stop)
         scheduler = Scheduler(settings, consumer, publisher, readiness)
         retries = [topic.name for _, topic in settings.topics.retries]
-        show_standing(group, retries, scheduler.standings)
+        show_standing(settings.group("scheduler"), retries, scheduler.standings)
         moving = asyncio.create_task(scheduler.run(stop))
         watching = stop.watch(asyncio.create_task(watch_kafka(publisher, readiness)))
         stack.callback(watching.cancel)

@@ -7,13 +7,12 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any, Protocol
 from uuid import UUID
 
-import asyncpg
 from fastapi import APIRouter, Depends
 from fastapi.responses import StreamingResponse
 
 from services.contracts.turns import State
 from services.results import pages
-from services.results.api_jobs import PackageStatus, job_row, results_query
+from services.results.api_jobs import PackageStatus, job_row, results_query, row_place
 from services.results.exports import RejectedCsv, ResultsCsv, ResultsJson
 from services.results.problem_types import TOO_MANY_EXPORTS, UNKNOWN_JOB
 from services.results.queries import QUERIES
@@ -61,13 +60,14 @@ class _Exports:
         Raises:
             Problem: There is no such job, or too many files are being written.
         """
+        form = form_of(await job_row(self._pool, job_id, "job_file"))
+        # After what is waited for, during which others may have begun.
         if self._at_work >= MAX_AT_ONCE:
             raise Problem(
                 TOO_MANY_EXPORTS,
                 f"{MAX_AT_ONCE} files are being written; try again when one of them is done.",
                 retry_after=RETRY_AFTER,
             )
-        form = form_of(await job_row(self._pool, job_id, "job_file"))
         stem, _, kind = name.partition(".")
         return StreamingResponse(
             self._written(form, job_id, query, *filters),
@@ -95,7 +95,7 @@ class _Exports:
                 found = await self._pool.fetch(QUERIES[query], job_id, *place, PAGE, *filters)
                 more = len(found) == PAGE
                 if found:
-                    place = _place(found[-1])
+                    place = row_place(found[-1])
                     yield (await asyncio.to_thread(form.page, found)).encode()
         finally:
             self._at_work -= 1
@@ -156,8 +156,3 @@ def exports_router(pool: Pool) -> APIRouter:
 def _file_of(media_type: str) -> dict[int | str, dict[str, Any]]:
     content = {media_type: {"schema": {"type": "string"}}}
     return {200: {"description": "The file.", "content": content}}
-
-
-def _place(row: asyncpg.Record) -> tuple[int, UUID]:
-    row_id: UUID = row.get("rejection_id") or row["request_id"]
-    return (row["row_number"] or 0, row_id)

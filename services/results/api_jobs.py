@@ -110,7 +110,7 @@ def jobs_router(pool: Pool, actions: Actions) -> APIRouter:
             found,
             limit,
             pages.ROWS,
-            lambda row: (row["row_number"] or 0, row["request_id"]),
+            row_place,
             contact_of,
         )
 
@@ -127,7 +127,7 @@ def jobs_router(pool: Pool, actions: Actions) -> APIRouter:
             found,
             limit,
             pages.ROWS,
-            lambda row: (row["row_number"], row["rejection_id"]),
+            row_place,
             lambda row: Rejected(
                 row=row["row_number"],
                 column=row["column_name"],
@@ -168,6 +168,12 @@ def results_query(state: State | None, package_status: str | None) -> tuple[str,
     path = f'$.{package or "*"}.status ? (@ == "{status}")'
     states = [state] if state is not None else list(State)
     return f"results_page_by_{'answer' if status == 'ok' else 'failure'}", [states, path]
+
+
+def row_place(row: asyncpg.Record) -> tuple[int, UUID]:
+    """Where a contact or a rejected row stands in the order of its file, as `pages.ROWS` has it."""
+    row_id: UUID = row.get("rejection_id") or row["request_id"]
+    return (row["row_number"] or 0, row_id)
 
 
 async def job_row(

@@ -23,7 +23,7 @@ from services.runtime.control_topic import ControlTopic
 from services.runtime.database import close_pool, open_pool, watch_postgresql
 from services.runtime.health import Readiness
 from services.runtime.http import listening_host, serve_http
-from services.runtime.kafka import Publisher, close_consumer, make_consumer
+from services.runtime.kafka import Publisher, close_consumer, make_consumer, make_member
 from services.runtime.kafka_rights import check_kafka
 from services.runtime.kafka_watch import wait_for_kafka, watch_kafka
 from services.runtime.metrics import TOPIC_RETENTION, registry_for
@@ -55,15 +55,11 @@ async def serve(settings: ResultsSettings, stop: Stop) -> None:
         stack.push_async_callback(close_pool, pool, settings.drain_limit.total_seconds())
         publisher = Publisher(settings)
         stack.push_async_callback(publisher.stop)
-        group = settings.group("results")
-        session = int(settings.kafka_session_timeout.total_seconds() * 1000)
-        consumer = make_consumer(
+        consumer = make_member(
             settings,
-            group_id=group,
-            session_timeout_ms=session,
-            heartbeat_interval_ms=session // 10,
+            "results",
             max_poll_interval_ms=_NEVER_MS,
-            rebalance_timeout_ms=session,
+            rebalance_timeout_ms=int(settings.kafka_session_timeout.total_seconds() * 1000),
         )
         stack.push_async_callback(close_consumer, consumer)
         control_consumer = make_consumer(settings)
@@ -87,7 +83,7 @@ async def serve(settings: ResultsSettings, stop: Stop) -> None:
         )
         store = Store(pool)
         places = Places(consumer, store, readiness)
-        show_standing(group, readers(topics), places.standings)
+        show_standing(settings.group("results"), readers(topics), places.standings)
         writer = Writer(
             consumer=consumer,
             places=places,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.runtime.problem_types import STARTING, UNAVAILABLE, UNREADABLE, ProblemType
+from services.runtime.problem_types import LATER, STARTING, UNAVAILABLE, UNREADABLE, ProblemType
 
 UNKNOWN_JOB = ProblemType(
     "unknown-job",
@@ -18,7 +18,7 @@ REFUSED_BY_KAFKA = ProblemType(
     "Kafka refuses to keep what a person did: what was held, or ran, does so still, in part at "
     "least.",
     "The service's log says why, under `request_id`; mend that and try again.",
-    {"retry_after": "Seconds after which to try again; in the header `Retry-After` too."},
+    LATER,
 )
 
 TOO_MANY_EXPORTS = ProblemType(
@@ -27,7 +27,7 @@ TOO_MANY_EXPORTS = ProblemType(
     "Too many files are written now",
     "As many files of whole jobs are being written as are at a time.",
     "Try again when one of them is done, or read the list by the page.",
-    {"retry_after": "Seconds after which to try again; in the header `Retry-After` too."},
+    LATER,
 )
 
 #: What a person's act may be answered with besides what every route is.

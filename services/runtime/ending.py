@@ -23,8 +23,9 @@ _LET_GO = 1.0
 async def end(what: str, ending: Awaitable[Any], within: float = _WITHIN) -> None:
     """Wait until a part of a program has ended, or leave it behind; what it raises is logged.
 
-    Whoever calls has more to end, and `within` seconds for this part. A part may also cancel itself: aiokafka's consumer does, if
-    it is stopped with a fetch under way that Kafka does not answer.
+    Whoever calls has more to end, and `within` seconds for this part. A part may also cancel
+    itself: aiokafka's consumer does, if it is stopped with a fetch under way that Kafka does not
+    answer.
     """
     task = asyncio.ensure_future(ending)
     await asyncio.wait({task}, timeout=within)

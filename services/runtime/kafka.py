@@ -99,6 +99,18 @@ def make_consumer(settings: ProgramSettings, *topics: str, **options: Any) -> Co
     )
 
 
+def make_member(settings: ProgramSettings, program: str, **options: Any) -> Consumer:
+    """A consumer in the program's group, which misses it a session timeout after its death."""
+    session_ms = int(settings.kafka_session_timeout.total_seconds() * 1000)
+    return make_consumer(
+        settings,
+        group_id=settings.group(program),
+        session_timeout_ms=session_ms,
+        heartbeat_interval_ms=session_ms // 10,
+        **options,
+    )
+
+
 async def close_consumer(consumer: Consumer) -> None:
     """Leave the group and disconnect, also if Kafka does not answer."""
     await end("consumer", consumer.stop())

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-_RETRY_AFTER = {"retry_after": "Seconds after which to try again; in the header `Retry-After` too."}
+#: The member of a problem that passes.
+LATER = {"retry_after": "Seconds after which to try again; in the header `Retry-After` too."}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ STARTING = ProblemType(
     "Not ready yet",
     "The program listens, and still waits for what it needs; `detail` says for what.",
     "Try again; if it lasts, mend what it waits for.",
-    _RETRY_AFTER,
+    LATER,
 )
 UNAVAILABLE = ProblemType(
     "unavailable",
@@ -95,7 +96,7 @@ UNAVAILABLE = ProblemType(
     "A part that is needed is away",
     "Kafka, PostgreSQL or room on the disk is not there now, or the program is stopping.",
     "Send the same again after a while: what was done already is not done twice.",
-    _RETRY_AFTER,
+    LATER,
 )
 
 #: What every program with an API answers.

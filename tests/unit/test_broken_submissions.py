@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from services.ingest.api import jobs_router
-from services.ingest.door import Door, Inside
+from services.ingest.door import Door
 from services.ingest.jobs import Jobs
 from services.ingest.publisher import FilePublisher
 from services.ingest.settings import IngestSettings
@@ -18,7 +18,6 @@ from services.ingest.spool import Spool
 from services.ingest.submissions import Submissions
 from services.runtime.api import Tokens, make_api
 from services.runtime.health import Readiness
-from services.runtime.kafka import Publisher
 from services.runtime.metrics import registry_for
 
 
@@ -43,7 +42,7 @@ async def test_a_file_that_is_not_kept_is_not_said_to_be(tmp_path: Path, error: 
     jobs = cast("Jobs", _GoneJobs(error))
     nothing = cast("FilePublisher", None)
     door = Door(Readiness())
-    door.open(Inside(cast("Publisher", None), jobs, Submissions(jobs, nothing, 4, _never)))
+    door.open(Submissions(jobs, nothing, 4, _never))
     spool = Spool(tmp_path, 1_000, 1_000)
     app = make_api("ingest", Readiness(), registry_for("ingest"), Tokens({}), "Ingest")
     app.include_router(jobs_router(door, spool, IngestSettings()))

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from services.ingest.api import jobs_router
 from services.ingest.door import Door
 from services.ingest.options import Options
+from services.ingest.phone import normalise
 from services.ingest.preview import DryRuns
 from services.ingest.settings import IngestSettings
 from services.ingest.spool import Spool
@@ -58,6 +59,23 @@ def client(tmp_path: Path, door: Door) -> httpx.AsyncClient:
 
 async def dry_run(client: httpx.AsyncClient, content: bytes, **query: Any) -> httpx.Response:
     return await client.post("/v1/jobs", params={"dry_run": "1", **query}, content=content)
+
+
+async def test_a_row_on_which_our_own_code_fails_is_rejected_for_that(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in publishing: it does not keep the others back, and is no answer of 500."""
+
+    def failing(text: str, *rest: Any) -> Any:
+        if text == "13":
+            raise ZeroDivisionError
+        return normalise(text, *rest)
+
+    monkeypatch.setattr("services.ingest.accept.normalise", failing)
+    answer = await dry_run(client, FILE, default_country="US")
+    assert answer.status_code == 200, answer.text
+    reasons = {one["reason"]: one["rows"] for one in answer.json()["reasons"]}
+    assert reasons == {"letters": 1, "too-short": 1, "too-many-cells": 1, "internal-error": 1}
 
 
 async def test_it_says_what_would_be_taken_and_what_not(client: httpx.AsyncClient) -> None:

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from services.ingest.parse_error import ParseError
+from services.ingest.shown import listed, shown
 from services.ingest.tables.table import Rows, Source
 from services.ingest.tables.xlsx_package import Package, Sheet, Workbook
 from services.ingest.tables.xlsx_sheet import Meanings, has_text, sheet_rows
 from services.ingest.tables.xlsx_strings import Strings
-
-#: How many names an error lists.
-_LISTED = 30
-_SHOWN_CHARS = 40
 
 
 def xlsx_table(
@@ -55,7 +52,7 @@ def _named(workbook: Workbook, name: str) -> Sheet:
     seen = [sheet.name for sheet in workbook.sheets if not sheet.hidden]
     raise ParseError(
         "no-such-sheet",
-        f"No sheet is called {_shown(name)}. There are: {_list(seen)}. Correct `sheet`.",
+        f"No sheet is called {shown(name)}. There are: {listed(seen)}. Correct `sheet`.",
     )
 
 
@@ -76,17 +73,7 @@ def _only(workbook: Workbook, package: Package, meanings: Meanings) -> Sheet:
     if len(filled) > 1:
         raise ParseError(
             "several-sheets",
-            f"Several sheets have rows: {_list([sheet.name for sheet in filled])}. "
+            f"Several sheets have rows: {listed([sheet.name for sheet in filled])}. "
             "Name the one to read by `sheet`.",
         )
     return filled[0]
-
-
-def _list(names: list[str]) -> str:
-    shown = ", ".join(map(_shown, names[:_LISTED]))
-    return shown if len(names) <= _LISTED else f"{shown} and {len(names) - _LISTED} more"
-
-
-def _shown(name: str) -> str:
-    text = " ".join(name.split())
-    return f"'{text}'" if len(text) <= _SHOWN_CHARS else f"'{text[:_SHOWN_CHARS]}…'"

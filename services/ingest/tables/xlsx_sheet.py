@@ -17,7 +17,7 @@ from services.ingest.tables.xlsx_xml import Attributes, Events, damaged
 MAX_ROWS = 1_048_576
 MAX_COLUMNS = 16_384
 
-_CELL = re.compile(r"([A-Z]{1,3})[0-9]{1,7}")
+_LETTERS = re.compile(r"[A-Z]{1,3}")
 
 
 class Texts(Protocol):
@@ -167,8 +167,7 @@ class _Reader:
             raise self._at_row(damaged(f"it has over {MAX_COLUMNS} columns"))
 
     def _column_of(self, letters: str) -> int:
-        match = _CELL.fullmatch(letters + "1")
-        if match is None:
+        if _LETTERS.fullmatch(letters) is None:
             raise self._at_row(damaged("a cell has no place"))
         column = 0
         for letter in letters:

@@ -31,7 +31,7 @@ def request(
 ) -> Request:
     due_at = None if due is None else NOW + due
     held_by = frozenset(causes.split())
-    return Request(UUID(int=1), JOB, 3, state, held_by, due_at, NOW - age)
+    return Request(UUID(int=1), 3, state, held_by, due_at, NOW - age)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_what_is_wrong_is_named_and_what_is_not_is_counted() -> None:
     """The first five of each kind that somebody has to act on; holds by their cause."""
     unfinished = Unfinished()
     for number in range(7):
-        missing = Request(UUID(int=number), JOB, 0, State.PENDING, frozenset(), None, NOW)
+        missing = Request(UUID(int=number), 0, State.PENDING, frozenset(), None, NOW)
         unfinished.add(missing, Where.MISSING, ())
     unfinished.add(request(State.PARKED, causes=f"{STOPPED} gone"), Where.HELD, {STOPPED})
     unfinished.add(request(State.PENDING), Where.UNDER_WAY, ())
