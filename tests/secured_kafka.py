@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 import trustme
 from aiokafka.admin import AIOKafkaAdminClient
@@ -19,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 from services.contracts.topics import Topics
 from services.local.kafka import Guards, KafkaServer
 from services.local.processes import free_port
+from services.runtime.settings import ProgramSettings
 
 #: By security protocol, and MUTUAL_TLS for SSL that asks clients for a certificate.
 LISTENERS = ("SSL", "MUTUAL_TLS", "SASL_PLAINTEXT", "SASL_SSL")
@@ -33,6 +35,13 @@ _TOPIC, _GROUP, _LITERAL = 2, 3, 3
 _OPERATIONS = {"Read": 3, "Write": 4}
 _DENY, _ALLOW = 2, 3
 _DAY = timedelta(days=1)
+
+Settings = TypeVar("Settings", bound=ProgramSettings)
+
+
+def read_settings(environ: Mapping[str, str], model: type[Settings]) -> Settings:
+    """Settings as a program reads them from this environment."""
+    return model(**{name.lower(): value for name, value in environ.items()})  # type: ignore[arg-type] # as text
 
 
 class SecuredKafka:
@@ -78,10 +87,6 @@ class SecuredKafka:
         self._write("broker", self.authority.issue_cert("127.0.0.1"))
         self.client_file(OPERATOR)
 
-    def ca_file(self) -> Path:
-        """The authority that signed the broker's certificate."""
-        return self._files / "ca.pem"
-
     def client_file(
         self, name: str, *, expired: bool = False, authority: trustme.CA | None = None
     ) -> Path:
@@ -105,7 +110,7 @@ class SecuredKafka:
             "KAFKA_SECURITY_PROTOCOL": protocol,
         }
         if protocol.endswith("SSL"):
-            found["KAFKA_SSL_CA_FILE"] = self.ca_file()
+            found["KAFKA_SSL_CA_FILE"] = self._files / "ca.pem"
         if listener == "MUTUAL_TLS":
             found["KAFKA_SSL_CERTIFICATE_FILE"] = self._files / f"{user}.pem"
         if protocol.startswith("SASL"):

@@ -15,18 +15,17 @@ from uuid import NAMESPACE_URL, uuid5
 import asyncpg
 import httpx
 from aiokafka import TopicPartition
-from aiokafka.admin import NewPartitions
 from aiokafka.errors import CommitFailedError
 
 from services.local.twilio.config import Latency
 from services.local.twilio.faults import Fault
-from services.runtime.kafka import make_admin, make_consumer, partition_of
+from services.runtime.kafka import make_consumer, partition_of
 from services.runtime.program import EXIT_FAULT
 from services.runtime.settings import ProgramSettings
-from tests.faults.reconcile import Contact, Stopped
+from tests.faults.books import Contact, Stopped
 from tests.faults.scene import GUARD_SECONDS, Scene
 from tests.faults.schedule import Step
-from tests.faults.topics import Seen, append, of, read_all
+from tests.faults.topics import Seen, append, grow, of, read_all
 from tests.pipeline.books import PACKAGE
 
 _LONG = "x" * 2_000
@@ -237,6 +236,8 @@ def refused(scene: Scene, step: Step) -> Iterator[None]:
     control = scene.pipeline.simulator.control
     control.set_account(account, state="refused")
     _await_held(scene, account, held=True)
+    # What was sent before has arrived before an answer to this.
+    control.summary()
     since = datetime.now(UTC)
     yield
     scene.noted.stops.append(Stopped(account, since, datetime.now(UTC)))
@@ -246,11 +247,10 @@ def refused(scene: Scene, step: Step) -> Iterator[None]:
 
 
 def _await_held(scene: Scene, account: str, *, held: bool) -> None:
-    workers = [p for p in scene.stack.programs.values() if p.kind == "lookup" and p.running]
-    shown = f'twilio_account_held{{account="{account}",cause="refused"}} {float(held)}'.encode()
+    """Wait until every lookup has heard of it."""
     scene.until(
         f"every lookup says of {account} that held is {held}",
-        lambda: all(shown in worker.get("/metrics")[1] for worker in workers),
+        lambda: scene.pipeline.says_held(account, "refused", held=held),
     )
 
 
@@ -420,7 +420,7 @@ def upload(scene: Scene, step: Step) -> Iterator[None]:
 @_cause
 def grown(scene: Scene, _: Step) -> Iterator[None]:
     """Somebody gives the topics more partitions; healed as lookup says: all stop, all start."""
-    asyncio.run(_grow(scene.settings))
+    asyncio.run(grow(scene.settings, scene.settings.kafka_partitions + 3))
     workers = [p for p in scene.stack.programs.values() if p.kind == "lookup" and p.running]
     others = [p.name for p in scene.stack.programs.values() if p.kind != "lookup" and p.running]
     for worker in workers:
@@ -430,17 +430,6 @@ def grown(scene: Scene, _: Step) -> Iterator[None]:
         scene.stop(name)
     yield
     scene.start([*others, *(worker.name for worker in workers)])
-
-
-async def _grow(settings: ProgramSettings) -> None:
-    admin = make_admin(settings)
-    await admin.start()
-    try:
-        aligned = [topic.name for topic in settings.topics.all if topic.aligned]
-        more = NewPartitions(settings.kafka_partitions + 3)
-        await admin.create_partitions(dict.fromkeys(aligned, more))
-    finally:
-        await admin.close()
 
 
 # The scheduler's place.

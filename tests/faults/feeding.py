@@ -7,20 +7,20 @@ import json
 import threading
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Self
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from services.runtime.kafka_mended import pause_after_failures
-from tests.faults.reconcile import Contact
+from tests.background import Background
+from tests.faults.books import Contact
 
 _AT_ONCE = 5
 _EVERY_SECONDS = 0.2
 _AGAIN_SECONDS = 0.5
 
 
-class Feeder:
+class Feeder(Background):
     """Hands in one after the other until it is told to stop, so that there is always work.
 
     Sends each until Kafka has acknowledged it, as a careful upstream system would. One that was
@@ -28,17 +28,12 @@ class Feeder:
     """
 
     def __init__(self, servers: str, topic: str, numbers: Sequence[str], packages: str) -> None:
+        super().__init__()
         self._servers, self._topic = servers, topic
         self._numbers, self._packages = numbers, packages.split(",")
-        self._ended = threading.Event()
         self._given_up = threading.Event()
         #: Those that Kafka has acknowledged.
         self.handed_in: list[Contact] = []
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
 
     def __exit__(
         self,
@@ -47,14 +42,10 @@ class Feeder:
         traceback: TracebackType | None,
     ) -> None:
         self._given_up.set()
-        self.stop()
-
-    def stop(self) -> None:
-        """Hand in no more, and wait until what was begun is acknowledged."""
-        self._ended.set()
-        self._thread.join()
+        super().__exit__(kind, error, traceback)
 
     async def _run(self) -> None:
+        """Hand in until the end; what was begun by then is acknowledged."""
         producer = AIOKafkaProducer(bootstrap_servers=self._servers, acks="all")
         pause_after_failures(producer.client)
         await producer.start()
@@ -71,6 +62,7 @@ class Feeder:
             await producer.stop()
 
     async def _hand_in(self, producer: AIOKafkaProducer, contact: Contact) -> None:
+        """Send one until it is acknowledged, or all is given up."""
         value = {
             "phone": contact.phone,
             "id": contact.reference,

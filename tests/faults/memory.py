@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import statistics
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from services.local.programs import Program
+from tests.background import Background
 
 _EVERY_SECONDS = 1.0
 _PAGE = 4096
@@ -21,30 +19,17 @@ _WIDTH, _HEIGHT, _LEFT, _ROW = 900, 360, 60, 18
 Curve = list[tuple[float, int]]
 
 
-class Memory:
+class Memory(Background):
     """Samples the resident memory of programs in a thread, while the context lasts."""
 
     def __init__(self, programs: Mapping[str, Program]) -> None:
+        super().__init__()
         self._programs = programs
         self._began = time.monotonic()
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run)
         self.curves: dict[str, Curve] = {name: [] for name in programs}
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _run(self) -> None:
+    def _work(self) -> None:
+        """Sample until the end; a program that does not run has no memory to be noted."""
         while not self._ended.wait(_EVERY_SECONDS):
             at = time.monotonic() - self._began
             for name, program in self._programs.items():

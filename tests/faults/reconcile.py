@@ -7,126 +7,33 @@ books give the same verdict, and `tests/unit/test_fault_books.py` shows what eac
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from itertools import zip_longest
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from services.contracts.codec import NewerVersionError, UndecodableError, decode
-from services.contracts.messages import DeadLetter, LookupRequest
-from services.contracts.packages import Package
-from services.contracts.topics import Topics
+from services.contracts.messages import LookupRequest
 from services.contracts.turns import Row, State, next_row
-from services.local.twilio.ledger import Call
-from services.results.records import Taken, readers
-from services.results.rows import Place, Sighting
-from services.runtime.kafka import partition_of
-from tests.faults.stored import Stored
-from tests.faults.topics import Seen, of
-
-_FREE = "basic"
-#: Twilio's codes for what concerns the account, and ends no turn: 429, refused, suspended.
-_OF_THE_ACCOUNT = frozenset({20429, 20003, 20005})
-#: Findings of one kind that are told; the rest is counted.
-_TOLD = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Contact:
-    """One that was handed in, and the states it may end in."""
-
-    reference: str
-    phone: str
-    ends: frozenset[str] = frozenset({"completed"})
-
-
-@dataclass(frozen=True, slots=True)
-class Loss:
-    """A process that lost what it had out: killed, frozen past its session, or its session gone."""
-
-    why: str
-    process: str
-    at: datetime
-    #: What it had been assigned, as its log says.
-    partitions: frozenset[int]
-    #: The earliest it can have been, where nobody saw it happen; else the same.
-    since: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Stopped:
-    """An account that every process has acknowledged as stopped, until it was let go on."""
-
-    account: str
-    since: datetime
-    until: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Books:
-    """All that is known of a run from outside."""
-
-    topics: Topics
-    prefix: str
-    submitted: Sequence[Contact]
-    records: Sequence[Seen]
-    stored: Stored
-    calls: Sequence[Call]
-    losses: Sequence[Loss] = ()
-    stops: Sequence[Stopped] = ()
-    #: Most calls that an account may have out.
-    limit: int = 0
-    #: Whether an answer may have been cut off between Twilio and lookup.
-    cuts: bool = False
-    #: Records that were put on the topics and cannot be read.
-    garbage: Sequence[Seen] = ()
-    #: Records that were put on the topics once more, as they stood.
-    doubled: Sequence[Seen] = ()
-
-
-@dataclass(slots=True)
-class Verdict:
-    """What came of the comparison."""
-
-    findings: list[str] = field(default_factory=list)
-    #: Whole answers of a paid package beyond the first.
-    repeats: int = 0
-    #: By loss, in its order: calls that were out.
-    in_flight: list[int] = field(default_factory=list)
-    #: Answers that Twilio gave whole and that lookup says it never got whole.
-    cut: int = 0
-    #: Of each retry that was released: how long after its time.
-    lateness: list[timedelta] = field(default_factory=list)
-
-    def find(self, kind: str, what: Iterable[object]) -> None:
-        """Add findings of a kind, if there are any."""
-        found = [str(one) for one in what]
-        if found:
-            more = f", and {len(found) - _TOLD} more" if len(found) > _TOLD else ""
-            self.findings.append(f"{kind}: {'; '.join(found[:_TOLD])}{more}")
+from services.results.records import readers
+from services.results.rows import Sighting
+from tests.faults.books import Books, Contact, Verdict, decoded, letters, sightings
+from tests.faults.calls import Said, check_calls, check_stops, check_turns
+from tests.faults.topics import of
 
 
 def reconcile(books: Books) -> Verdict:
     """Compare everything with everything."""
     verdict = Verdict()
+    said = list(sightings(books))
     requests = _requests(books, verdict)
-    _rows(books, requests, verdict)
+    _rows(books, requests, said, verdict)
     _totals(books, verdict)
     _stored_once(books, verdict)
-    _calls(books, verdict)
-    _asked(books, verdict)
+    check_calls(books, said, verdict)
+    check_turns(books, verdict)
     _releases(books, verdict)
-    _stops(books, verdict)
+    check_stops(books, verdict)
     _garbage(books, verdict)
     return verdict
-
-
-def _decoded(record: Seen) -> LookupRequest | None:
-    try:
-        return decode(record.value, LookupRequest)
-    except (UndecodableError, NewerVersionError):
-        return None
 
 
 def _requests(books: Books, verdict: Verdict) -> dict[UUID, Contact]:
@@ -136,7 +43,7 @@ def _requests(books: Books, verdict: Verdict) -> dict[UUID, Contact]:
     found: dict[UUID, Contact] = {}
     strange = []
     for record in of(books.records, "contacts"):
-        request = _decoded(record)
+        request = decoded(record, LookupRequest)
         if request is None:
             continue
         contact = known.get(request.reference or "")
@@ -154,39 +61,23 @@ def _requests(books: Books, verdict: Verdict) -> dict[UUID, Contact]:
     return found
 
 
-def _sightings(books: Books) -> Iterator[tuple[Seen, Sighting]]:
-    """What each record says of a request, topic after topic."""
-    read = readers(books.topics)
-    for record in books.records:
-        topic = f"{books.prefix}{record.topic}"
-        if topic not in read:
-            continue
-        place = Place(topic, record.partition, record.offset, record.at)
-        try:
-            sighting = Taken(place, read[topic](record.value, record.at)).sighting
-        except (UndecodableError, NewerVersionError):
-            continue
-        if sighting is not None:
-            yield record, sighting
-
-
-def _fold(books: Books) -> tuple[dict[UUID, Row], dict[UUID, list[Sighting]]]:
+def _fold(said: Said) -> tuple[dict[UUID, Row], dict[UUID, list[Sighting]]]:
     """What the records make of each request, and what each of them says."""
     rows: dict[UUID, Row] = {}
     seen: defaultdict[UUID, list[Sighting]] = defaultdict(list)
-    for _, sighting in _sightings(books):
+    for _, sighting in said:
         request_id = sighting.contact.request_id
         rows[request_id] = next_row(rows.get(request_id), sighting.record)
         seen[request_id].append(sighting)
     return rows, dict(seen)
 
 
-def _rows(books: Books, requests: Mapping[UUID, Contact], verdict: Verdict) -> None:
+def _rows(books: Books, requests: Mapping[UUID, Contact], said: Said, verdict: Verdict) -> None:
     """Every request has one row, in a state it may end in, as the records make it."""
     stored = {row.request_id: row for row in books.stored.requests}
     verdict.find("lost before PostgreSQL", sorted(str(k) for k in requests.keys() - stored.keys()))
     verdict.find("rows of nobody's", sorted(str(key) for key in stored.keys() - requests.keys()))
-    folded, seen = _fold(books)
+    folded, seen = _fold(said)
     wrong_end, wrong_row = [], []
     for request_id in requests.keys() & stored.keys():
         row, contact, made = stored[request_id], requests[request_id], folded[request_id]
@@ -207,16 +98,12 @@ def _rows(books: Books, requests: Mapping[UUID, Contact], verdict: Verdict) -> N
             wrong_row.append(f"{contact.reference}: answers differ from the records'")
     verdict.find("no right end", wrong_end)
     verdict.find("rows that differ from the topics", wrong_row)
-    letters: Counter[str] = Counter()
-    for record in of(books.records, "lookup.dead-letters"):
-        try:
-            letter = decode(record.value, DeadLetter)
-        except UndecodableError:
-            continue
+    unexpected: Counter[str] = Counter()
+    for letter in letters(books):
         contact_of_it = requests.get(letter.request.request_id) if letter.request else None
         if contact_of_it is not None and "dead" not in contact_of_it.ends:
-            letters[f"{contact_of_it.reference} ({letter.reason})"] += 1
-    verdict.find("dead letters of contacts that have none to expect", letters)
+            unexpected[f"{contact_of_it.reference} ({letter.reason})"] += 1
+    verdict.find("dead letters of contacts that have none to expect", unexpected)
 
 
 def _totals(books: Books, verdict: Verdict) -> None:
@@ -262,184 +149,13 @@ def _stored_once(books: Books, verdict: Verdict) -> None:
     )
 
 
-def _calls(books: Books, verdict: Verdict) -> None:
-    """Each whole answer stands on the topics, once; but for those that a loss explains."""
-    failures = _failures(books)
-    lost: Counter[Loss] = Counter()
-    again, unwritten = [], []
-    for paid in _paid(books):
-        call, following = paid.call, paid.following
-        if paid.written is not None and following is None:
-            continue
-        if paid.written is None and _failed(paid, failures.get(call.number, [])):
-            verdict.cut += 1
-            if books.cuts:
-                continue
-        else:
-            verdict.repeats += following is not None
-            if (loss := _loss_of(books, paid)) is not None:
-                lost[loss] += _time(call.ended) <= loss.at
-                continue
-        if following is not None:
-            again.append(f"{_masked(call.number)} at {following.started}")
-        else:
-            unwritten.append(f"{_masked(call.number)}, answered at {call.ended}")
-    verdict.find("asked again without a reason", again)
-    verdict.find("answers that are not on the topics", unwritten)
-    verdict.in_flight = [_out(books, loss) + lost[loss] for loss in books.losses]
-    verdict.find(
-        "more out than the limit allows",
-        (
-            f"{n} of {books.limit} when {loss.process} was lost"
-            for loss, n in zip(books.losses, verdict.in_flight, strict=True)
-            if n > books.limit
-        ),
-    )
-    answered = {call.number for call in books.calls if call.answered}
-    verdict.find(
-        "results of numbers that Twilio never answered",
-        (
-            row.request_id
-            for row in books.stored.requests
-            if any(answer.status == "ok" for answer in row.answers.values())
-            and row.phone not in answered
-        ),
-    )
-
-
-def _asked(books: Books, verdict: Verdict) -> None:
-    """A number is asked for once in each turn of its request, but for what a loss explains.
-
-    Calls that nothing may come of are left out: refused for the account's sake, or its rate.
-    """
-    turns: defaultdict[str, set[tuple[UUID, int, int]]] = defaultdict(set)
-    for record in of(books.records, "contacts", "lookup.due"):
-        if (request := _decoded(record)) is not None:
-            turns[request.phone].add((request.request_id, request.generation, request.turn))
-    asked: defaultdict[str, list[Call]] = defaultdict(list)
-    for call in books.calls:
-        if call.packages and call.code not in _OF_THE_ACCOUNT:
-            asked[call.number].append(call)
-    verdict.find(
-        "more calls than turns",
-        (
-            f"{_masked(number)}: {len(calls)} calls in {len(turns[number])} turns"
-            for number, calls in asked.items()
-            if len(calls) > len(turns[number])
-            and len(calls) > len(turns[number]) + _losses_of(books, number, calls)
-        ),
-    )
-
-
-def _losses_of(books: Books, number: str, calls: Sequence[Call]) -> int:
-    """How many losses can have found a call for the number in flight."""
-    partition, first = _partition(books, number), min(_time(call.started) for call in calls)
-    return sum(loss.at >= first and partition in loss.partitions for loss in books.losses)
-
-
-@dataclass(frozen=True, slots=True)
-class _Paid:
-    """A call with a whole answer of a paid package."""
-
-    call: Call
-    #: The next such call for the number.
-    following: Call | None
-    #: When what was had from it was written to a topic; None if it never was.
-    written: datetime | None
-
-
-def _paid(books: Books) -> Iterator[_Paid]:
-    answers = _answers(books)
-    by_number: defaultdict[str, list[Call]] = defaultdict(list)
-    for call in books.calls:
-        if set(call.answered) - {_FREE}:
-            by_number[call.number].append(call)
-    for number, calls in by_number.items():
-        calls.sort(key=lambda call: call.ended)
-        for call, following in zip_longest(calls, calls[1:]):
-            until = _time(following.ended) if following else datetime.max.replace(tzinfo=UTC)
-            written = [
-                at
-                for had, at in answers.get(number, {}).items()
-                if _time(call.ended) <= had < until
-            ]
-            yield _Paid(call, following, min(written, default=None))
-
-
-def _out(books: Books, loss: Loss) -> int:
-    """Calls that the simulator had received and not ended when a process was lost."""
-    return sum(
-        _time(call.started) <= loss.at < _time(call.ended)
-        and _partition(books, call.number) in loss.partitions
-        for call in books.calls
-    )
-
-
-def _answers(books: Books) -> dict[str, dict[datetime, datetime]]:
-    """By number, when the answers of paid packages on the topics were had, and first written."""
-    times: defaultdict[str, dict[datetime, datetime]] = defaultdict(dict)
-    for record, sighting in _sightings(books):
-        for package, answer in sighting.record.answers.items():
-            if package is not Package.BASIC and not answer.reused:
-                of_it = times[sighting.contact.phone]
-                first = of_it.get(answer.looked_up_at, record.at)
-                of_it[answer.looked_up_at] = min(first, record.at)
-    return dict(times)
-
-
-def _failures(books: Books) -> dict[str, list[datetime]]:
-    """By number, when lookup wrote that a call had failed for the contact's own sake."""
-    times: defaultdict[str, list[datetime]] = defaultdict(list)
-    for record in of(books.records, "lookup.retry.", "lookup.dead-letters"):
-        try:
-            request = (
-                decode(record.value, DeadLetter).request
-                if record.topic == "lookup.dead-letters"
-                else decode(record.value, LookupRequest)
-            )
-        except (UndecodableError, NewerVersionError):
-            continue
-        if request is not None and request.attempts:
-            times[request.phone].append(record.at)
-    return dict(times)
-
-
-def _failed(paid: _Paid, failures: Sequence[datetime]) -> bool:
-    """Whether lookup wrote after this call, and before the next one, that it had failed.
-
-    A record's time is cut to whole milliseconds.
-    """
-    started = _time(paid.call.started)
-    since = started.replace(microsecond=started.microsecond // 1000 * 1000)
-    return any(
-        since <= at and (paid.following is None or at < _time(paid.following.started))
-        for at in failures
-    )
-
-
-def _loss_of(books: Books, paid: _Paid) -> Loss | None:
-    """The loss that found this call in flight: the first one that can have.
-
-    What was written before a loss was no longer in flight: whoever asks next reads it.
-    """
-    started, number = _time(paid.call.started), _partition(books, paid.call.number)
-    found = [
-        loss
-        for loss in books.losses
-        if started <= loss.at
-        and number in loss.partitions
-        and (paid.written is None or paid.written >= loss.since)
-    ]
-    return min(found, key=lambda loss: loss.at, default=None)
-
-
 def _releases(books: Books, verdict: Verdict) -> None:
     """No retry is put before lookup before its time, and none that was never written."""
     delays = {topic.name.removeprefix(books.prefix): delay for delay, topic in books.topics.retries}
     due_at: dict[tuple[UUID, int, int], datetime] = {}
     parked = set()
     for record in of(books.records, "lookup.retry.", "lookup.parked"):
-        if (request := _decoded(record)) is None:
+        if (request := decoded(record, LookupRequest)) is None:
             continue
         key = (request.request_id, request.generation, request.turn)
         if record.topic == "lookup.parked":
@@ -451,7 +167,7 @@ def _releases(books: Books, verdict: Verdict) -> None:
     released: set[tuple[UUID, int, int]] = set()
     ours = {(g.topic, g.partition, g.offset) for g in (*books.garbage, *books.doubled)}
     for record in of(books.records, "lookup.due"):
-        request = _decoded(record)
+        request = decoded(record, LookupRequest)
         if request is None or (record.topic, record.partition, record.offset) in ours:
             continue
         key = (request.request_id, request.generation, request.turn)
@@ -468,50 +184,19 @@ def _releases(books: Books, verdict: Verdict) -> None:
     verdict.find("records of lookup.due that nobody asked for", strange)
 
 
-def _stops(books: Books, verdict: Verdict) -> None:
-    """A stopped account is not asked, but for the free probe."""
-    verdict.find(
-        "calls to a stopped account",
-        (
-            f"{call.account} at {call.started}"
-            for stop in books.stops
-            for call in books.calls
-            if call.account == stop.account
-            and call.packages
-            and stop.since < _time(call.started) < stop.until
-        ),
-    )
-
-
 def _garbage(books: Books, verdict: Verdict) -> None:
     """What is none of ours is a dead letter, as it was, on the topic and in PostgreSQL."""
-    letters = {}
-    for record in of(books.records, "lookup.dead-letters"):
-        try:
-            letter = decode(record.value, DeadLetter)
-        except UndecodableError:
-            continue
-        place = (letter.original_topic, letter.original_partition, letter.original_offset)
-        letters[place] = letter
+    found = {
+        (letter.original_topic, letter.original_partition, letter.original_offset): letter
+        for letter in letters(books)
+    }
     stored = {letter[:3] for letter in books.stored.letters}
     missing, changed = [], []
     for record in books.garbage:
         place = (f"{books.prefix}{record.topic}", record.partition, record.offset)
-        if place not in letters or place not in stored:
+        if place not in found or place not in stored:
             missing.append("/".join(map(str, place)))
-        elif not letters[place].truncated and letters[place].original_value != record.value:
+        elif not found[place].truncated and found[place].original_value != record.value:
             changed.append("/".join(map(str, place)))
     verdict.find("garbage without a dead letter", missing)
     verdict.find("garbage that its dead letter does not give back", changed)
-
-
-def _partition(books: Books, number: str) -> int:
-    return partition_of(number.encode(), books.topics.partitions)
-
-
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text)
-
-
-def _masked(number: str) -> str:
-    return f"{number[:3]}…{number[-2:]}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,12 +12,13 @@ from pathlib import Path
 import asyncpg
 
 from services.local.twilio.ledger import read_calls
-from services.runtime.kafka import partition_of
+from tests.faults.books import Books, Verdict, partition
 from tests.faults.causes import CAUSES
-from tests.faults.reconcile import Books, Verdict, reconcile
+from tests.faults.reconcile import reconcile
 from tests.faults.scene import Scene
 from tests.faults.schedule import Schedule
-from tests.faults.stored import read_stored
+from tests.faults.starting import CONCURRENCY
+from tests.faults.stored import read_offsets, read_stored
 from tests.faults.topics import ends_of, read_all, write_down
 
 #: Without a call of its partitions, a process is gone.
@@ -30,6 +32,27 @@ class Outcome:
     verdict: Verdict
     #: For people and for the report; durations in seconds.
     figures: dict[str, object] = field(default_factory=dict)
+
+
+def run(
+    scene: Scene, act: Callable[[], None], kept: Path, *, cuts: bool = False
+) -> tuple[Books, Outcome]:
+    """Have something done to a scene, and settle when all has its end; after a failure, at once.
+
+    Args:
+        scene: What it is done to.
+        act: What is done.
+        kept: Where the books of a run that failed are written.
+        cuts: Whether an answer may be cut off between Twilio and lookup.
+    """
+    try:
+        act()
+        finish(scene)
+    except BaseException:
+        scene.give_up()
+        keep(*asyncio.run(settle(scene, cuts=cuts)), kept)
+        raise
+    return asyncio.run(settle(scene, cuts=cuts))
 
 
 def play(scene: Scene, schedule: Schedule) -> None:
@@ -51,19 +74,17 @@ def finish(scene: Scene) -> None:
 
 
 async def _stored_all(scene: Scene) -> bool:
+    """Whether no partition that results reads has a record that it has not stored."""
     ends = await ends_of(scene.settings)
     connection = await asyncpg.connect(scene.url)
     try:
-        stored = {
-            (row["topic"], row["partition"]): row["next_offset"]
-            for row in await connection.fetch("SELECT * FROM stored_offsets")
-        }
+        stored = await read_offsets(connection)
     finally:
         await connection.close()
     return all(next_offset >= ends.get(place, 0) for place, next_offset in stored.items())
 
 
-async def settle(scene: Scene, *, cuts: bool, limit: int) -> tuple[Books, Outcome]:
+async def settle(scene: Scene, *, cuts: bool) -> tuple[Books, Outcome]:
     """Read the four sources and compare them."""
     scene.note_lost_sessions()
     books = Books(
@@ -75,7 +96,7 @@ async def settle(scene: Scene, *, cuts: bool, limit: int) -> tuple[Books, Outcom
         calls=read_calls(scene.ledger),
         losses=scene.noted.losses,
         stops=scene.noted.stops,
-        limit=limit,
+        limit=CONCURRENCY,
         cuts=cuts,
         garbage=scene.noted.garbage,
         doubled=scene.noted.doubled,
@@ -109,6 +130,7 @@ def keep(books: Books, outcome: Outcome, directory: Path) -> None:
 
 
 def _figures(scene: Scene, books: Books, verdict: Verdict) -> dict[str, object]:
+    """What was measured, by what it is called in the report."""
     figures: dict[str, object] = {
         "contacts": len(books.submitted),
         "calls": len(books.calls),
@@ -123,17 +145,12 @@ def _figures(scene: Scene, books: Books, verdict: Verdict) -> dict[str, object]:
         figures["answers cut on the way"] = verdict.cut
     if scene.noted.fell:
         figures["ended by themselves"] = scene.noted.fell
-    starts = sorted(call.started for call in books.calls)
-    of_partition = {
-        loss.at: sorted(
-            call.started
-            for call in books.calls
-            if partition_of(call.number.encode(), books.topics.partitions) in loss.partitions
-        )
-        for loss in books.losses
-    }
+    placed = sorted((call.started, partition(books, call.number)) for call in books.calls)
+    starts = [start for start, _ in placed]
     if moved := [
-        _after_a_pause(of_partition[loss.at], loss.at) for loss in books.losses if loss.partitions
+        _after_a_pause([start for start, its in placed if its in loss.partitions], loss.at)
+        for loss in books.losses
+        if loss.partitions
     ]:
         figures["partitions move again, s"] = moved
     if flowing := [
@@ -174,4 +191,5 @@ def _after_a_pause(starts: list[str], instant: datetime) -> float | None:
 
 
 def _seconds(span: timedelta) -> float:
+    """As the report says it: to hundredths."""
     return round(span.total_seconds(), 2)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,9 @@ from services.local.stack import Stack
 from services.local.twilio.faults import Fault
 from services.runtime.program import EXIT_FAULT
 from services.runtime.settings import ProgramSettings
+from tests.faults.books import Contact, Loss, Stopped
 from tests.faults.feeding import Feeder
 from tests.faults.proxy import Proxy
-from tests.faults.reconcile import Contact, Loss, Stopped
 from tests.faults.schedule import Calls, Finished, Moment, Moved, Seconds
 from tests.faults.stored import Sampler
 from tests.faults.topics import Seen
@@ -125,9 +126,11 @@ class Scene:
     # What is done to it.
 
     def start(self, names: Iterable[str], *, ready: bool = True) -> None:
-        """Start programs side by side, and wait until they are ready."""
+        """Start programs side by side, and wait until they are ready, or hear signals at least."""
         for name in names:
             self.program(name).start()
+        for name in names:
+            self.until(f"{name} hears signals", partial(self._hears_signals, name))
         for name in names if ready else ():
             self.program(name).wait_ready(GUARD_SECONDS)
 
@@ -189,7 +192,7 @@ class Scene:
         for server in (self.kafka, self.postgres):
             if not server.running:
                 server.start()
-        self.feeder.stop()
+        self.feeder.end()
 
     # What is seen of it.
 
@@ -257,6 +260,11 @@ class Scene:
 
     def _calls(self) -> int:
         return self.ledger.read_bytes().count(b"\n")
+
+    def _hears_signals(self, name: str) -> bool:
+        """Whether the process that runs now drains at a SIGTERM; before, it would just end."""
+        pid = self.program(name).pid
+        return any(line["event"] == "starting" and line["pid"] == pid for line in self.log(name))
 
     def _assignments(self, kind: str) -> int:
         logs = [p.log for p in self.stack.programs.values() if p.kind == kind and p.log.exists()]

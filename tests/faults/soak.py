@@ -7,7 +7,6 @@ each program is drawn. Exit code 1 if anything is wrong.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import secrets
 import shutil
@@ -20,10 +19,10 @@ from pathlib import Path
 
 from tests.faults.cases import PATIENT, Case, at_random
 from tests.faults.memory import Memory, draw, growth
-from tests.faults.runner import finish, keep, play, settle
+from tests.faults.runner import keep, play, run
 from tests.faults.scene import Scene
 from tests.faults.schedule import Step
-from tests.faults.starting import CONCURRENCY, run_servers, start_case
+from tests.faults.starting import run_servers, start_case
 
 #: More than any soak gets through.
 _STEPS = 10_000
@@ -51,16 +50,9 @@ def soak(minutes: float, seed: int, directory: Path) -> bool:
         scene = start_case(case, servers, directory, stack, further=further)
         memory = stack.enter_context(Memory(scene.stack.programs))
         until = time.monotonic() + minutes * 60
-        try:
-            _play(scene, schedule, until)
-            print("every contact is waited for", flush=True)
-            finish(scene)
-        except BaseException:
-            scene.give_up()
-            keep(*asyncio.run(settle(scene, cuts=False, limit=CONCURRENCY)), directory / "books")
-            raise
-        books, outcome = asyncio.run(settle(scene, cuts=False, limit=CONCURRENCY))
-        keep(books, outcome, directory / "books")
+        kept = directory / "books"
+        books, outcome = run(scene, lambda: _play(scene, schedule, until), kept)
+        keep(books, outcome, kept)
     draw(memory.curves, directory / "memory.svg")
     grown = {name: growth(curve) for name, curve in memory.curves.items()}
     for name, share in grown.items():
@@ -75,10 +67,11 @@ def soak(minutes: float, seed: int, directory: Path) -> bool:
 
 
 def _play(scene: Scene, schedule: tuple[Step, ...], until: float) -> None:
+    """Play one step after the other, and say of each how far the contacts are by then."""
     began = time.monotonic()
     for step in schedule:
         if time.monotonic() >= until:
-            return
+            break
         play(scene, (step,))
         print(
             f"{time.monotonic() - began:6.0f} s  {step.cause} {' '.join(step.whom)}: "
@@ -86,6 +79,7 @@ def _play(scene: Scene, schedule: tuple[Step, ...], until: float) -> None:
             f"{len(scene.noted.losses)} processes lost",
             flush=True,
         )
+    print("every contact is waited for", flush=True)
 
 
 def main(minutes: str, seed: str | None = None) -> int:

@@ -19,10 +19,10 @@ from services.local.programs import Program
 from services.local.stack import Plan, Stack
 from services.local.twilio.config import Account, SimulatorConfig
 from services.runtime.settings import ProgramSettings, parse_duration
+from tests.faults.books import Contact
 from tests.faults.cases import Case
 from tests.faults.feeding import Feeder
 from tests.faults.proxy import Proxy
-from tests.faults.reconcile import Contact
 from tests.faults.scene import Scene
 from tests.faults.stored import Sampler
 from tests.pipeline.books import PACKAGE

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -16,6 +14,7 @@ import asyncpg
 from services.contracts.packages import Answers
 from services.contracts.turns import UNFINISHED
 from services.results.request_table import read_answers
+from tests.background import Background
 
 #: By job and state.
 Counts = Mapping[tuple[UUID, str], int]
@@ -77,7 +76,7 @@ async def read_stored(url: str) -> Stored:
                 "SELECT original_topic, original_partition, original_offset, reason"
                 " FROM dead_letters"
             )
-            offsets = await connection.fetch("SELECT * FROM stored_offsets")
+            offsets = await read_offsets(connection)
     finally:
         await connection.close()
     return Stored(
@@ -88,20 +87,25 @@ async def read_stored(url: str) -> Stored:
         accepted={row["job_id"]: row["accepted"] for row in jobs},
         history=tuple((row["topic"], row["partition"], row["offset"]) for row in history),
         letters=tuple(tuple(row.values()) for row in letters),
-        offsets={(row["topic"], row["partition"]): row["next_offset"] for row in offsets},
+        offsets=offsets,
     )
 
 
-class Sampler:
+async def read_offsets(connection: asyncpg.Connection) -> dict[tuple[str, int], int]:
+    """The next offset to store, by topic with prefix and partition."""
+    rows = await connection.fetch("SELECT * FROM stored_offsets")
+    return {(row["topic"], row["partition"]): row["next_offset"] for row in rows}
+
+
+class Sampler(Background):
     """Reads totals and rows in one snapshot, over and over, while the context lasts.
 
     It goes on over every outage of PostgreSQL. `wrong` has what did not add up.
     """
 
     def __init__(self, url: str) -> None:
+        super().__init__()
         self._url = url
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
         #: Readings taken.
         self.readings = 0
         #: As last read.
@@ -109,20 +113,8 @@ class Sampler:
         self.by_state: Mapping[str, int] = {}
         self.wrong: list[str] = []
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._ended.set()
-        self._thread.join()
-
     async def _run(self) -> None:
+        """Read again and again, over a new connection whenever one is lost."""
         while not self._ended.is_set():
             try:
                 connection = await asyncpg.connect(self._url, timeout=2, command_timeout=5)
@@ -139,6 +131,7 @@ class Sampler:
                 connection.terminate()
 
     def _note(self, found: list[Any]) -> None:
+        """Compare and keep one reading."""
         sources: dict[str, dict[tuple[UUID, str], int]] = {"rows": {}, "counters": {}}
         for row in found:
             sources[row["source"]][row["job_id"], row["state"]] = row["n"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,8 +9,7 @@ import pytest
 
 from tests.faults.cases import CASES, Case
 from tests.faults.conftest import StartCase
-from tests.faults.runner import finish, keep, play, settle
-from tests.faults.starting import CONCURRENCY
+from tests.faults.runner import keep, play, run
 
 
 @pytest.mark.timeout(900)
@@ -36,14 +34,7 @@ def test_nothing_is_lost_and_nothing_paid_twice(
     """
     kept = pipeline_directory / "books"
     with start(case) as scene:
-        try:
-            play(scene, case.schedule)
-            finish(scene)
-        except BaseException:
-            scene.give_up()
-            keep(*asyncio.run(settle(scene, cuts=case.cuts, limit=CONCURRENCY)), kept)
-            raise
-        books, outcome = asyncio.run(settle(scene, cuts=case.cuts, limit=CONCURRENCY))
+        books, outcome = run(scene, lambda: play(scene, case.schedule), kept, cuts=case.cuts)
         if outcome.verdict.findings:
             keep(books, outcome, kept)
         note_figures(outcome.figures)

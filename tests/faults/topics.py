@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import NewPartitions
 
 from services.runtime.kafka import make_admin, make_consumer
 from services.runtime.kafka_topics import partitions_on_kafka
@@ -104,6 +105,17 @@ async def append(settings: ProgramSettings, records: Iterable[Seen]) -> list[See
     finally:
         await producer.stop()
     return appended
+
+
+async def grow(settings: ProgramSettings, partitions: int) -> None:
+    """Give the aligned topics so many partitions, as somebody does who knows of no command."""
+    admin = make_admin(settings)
+    await admin.start()
+    try:
+        aligned = [topic.name for topic in settings.topics.all if topic.aligned]
+        await admin.create_partitions(dict.fromkeys(aligned, NewPartitions(partitions)))
+    finally:
+        await admin.close()
 
 
 def write_down(records: Iterable[Seen], file: Path) -> None:

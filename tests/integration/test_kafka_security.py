@@ -31,7 +31,7 @@ from services.runtime.kafka_topics import TopicsError, check_topics
 from services.runtime.kafka_watch import wait_for_kafka, watch_kafka
 from services.runtime.program import FaultError, Stop
 from services.runtime.settings import ProgramSettings, SettingsError
-from tests.secured_kafka import LISTENERS, OPERATOR, PROGRAMS, SecuredKafka
+from tests.secured_kafka import LISTENERS, OPERATOR, PROGRAMS, SecuredKafka, read_settings
 
 ROOT = Path(__file__).parents[2]
 Serve = Callable[[Any, Stop], Coroutine[Any, Any, None]]
@@ -53,13 +53,6 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredKafka]:
         yield kafka
 
 
-def read_settings(
-    environ: dict[str, str], model: type[ProgramSettings] = ProgramSettings
-) -> ProgramSettings:
-    """Settings as a program reads them from this environment."""
-    return model(**{name.lower(): value for name, value in environ.items()})  # type: ignore[arg-type] # as text
-
-
 def small(prefix: str, **more: str) -> dict[str, str]:
     """Few partitions, under a prefix."""
     return {"KAFKA_TOPIC_PREFIX": prefix, "KAFKA_PARTITIONS": "1", **more}
@@ -75,7 +68,7 @@ async def test_every_client_is_let_in(
     secured: SecuredKafka, listener: str, topic_prefix: str
 ) -> None:
     """What the programs and the command line connect with goes through every kind of listener."""
-    settings = read_settings(secured.settings(listener) | small(topic_prefix))
+    settings = read_settings(secured.settings(listener) | small(topic_prefix), ProgramSettings)
     topic = settings.topics.results.name
     publisher = Publisher(settings)
     consumer = make_consumer(settings, topic, group_id=f"{topic_prefix}results")
@@ -160,7 +153,7 @@ async def test_what_kafka_refuses_ends_the_start(
     if environ.get("KAFKA_SSL_CERTIFICATE_FILE") == "none":
         del environ["KAFKA_SSL_CERTIFICATE_FILE"]
     with pytest.raises(SettingsError) as caught:
-        await scheduler.serve(read_settings(environ, SchedulerSettings), Stop())  # type: ignore[arg-type] # made as that
+        await scheduler.serve(read_settings(environ, SchedulerSettings), Stop())
     assert f"Kafka at 127.0.0.1:{secured.ports[listener]}: it" in str(caught.value)
     assert said in str(caught.value)
     assert "wrong'" not in str(caught.value)
@@ -202,14 +195,14 @@ async def test_the_wrong_protocol_for_a_port(
 ) -> None:
     """Kafka only hangs up, as when it ends, so it is waited for; the setting is named."""
     changed = secured.settings(listener, KAFKA_SECURITY_PROTOCOL=protocol)
-    trouble = str(await find_trouble(read_settings(changed)))
+    trouble = str(await find_trouble(read_settings(changed, ProgramSettings)))
     assert f"is KAFKA_SECURITY_PROTOCOL={protocol} right for it?" in trouble
 
 
 async def test_a_program_waits_for_a_kafka_that_is_not_there_yet(tmp_path: Path) -> None:
     """Before: not ready, and why. Then it starts. Gone: not ready again. Back: it goes on."""
     kafka = SecuredKafka(tmp_path)
-    settings = read_settings(kafka.settings("SASL_SSL") | small("later."))
+    settings = read_settings(kafka.settings("SASL_SSL") | small("later."), ProgramSettings)
     port = kafka.ports["SASL_SSL"]
     readiness, stop = Readiness("kafka"), Stop()
     publisher = Publisher(settings)
@@ -246,7 +239,7 @@ async def test_a_program_waits_for_a_kafka_that_is_not_there_yet(tmp_path: Path)
 async def test_certificates_are_renewed_under_way(tmp_path: Path) -> None:
     """Clients that run go on when every certificate, the authority's too, is replaced on disk."""
     kafka = SecuredKafka(tmp_path)
-    settings = read_settings(kafka.settings("MUTUAL_TLS") | small("renewed."))
+    settings = read_settings(kafka.settings("MUTUAL_TLS") | small("renewed."), ProgramSettings)
     topic = settings.topics.results.name
     publisher = Publisher(settings)
     consumer = make_consumer(settings, topic, group_id="renewed.results")
@@ -285,10 +278,12 @@ async def test_the_topic_table_is_enough(
     secured: SecuredKafka, program: str, topic_prefix: str
 ) -> None:
     """A program with the rights that the table gives it, and none besides, is content."""
-    operator = read_settings(secured.settings("SASL_SSL") | small(topic_prefix))
+    operator = read_settings(secured.settings("SASL_SSL") | small(topic_prefix), ProgramSettings)
     await check_topics(operator)
     await secured.allow(operator.topics, topic_prefix, {program: program})
-    settings = read_settings(secured.settings("SASL_SSL", program) | small(topic_prefix))
+    settings = read_settings(
+        secured.settings("SASL_SSL", program) | small(topic_prefix), ProgramSettings
+    )
     assert await check_kafka(settings, program) == 1
 
 
@@ -296,7 +291,7 @@ async def test_rights_that_are_missing_are_all_named_at_the_start(
     secured: SecuredKafka, topic_prefix: str
 ) -> None:
     """Which topic, which right, which user: before anything is done, not when it is needed."""
-    operator = read_settings(secured.settings("SASL_SSL") | small(topic_prefix))
+    operator = read_settings(secured.settings("SASL_SSL") | small(topic_prefix), ProgramSettings)
     await check_topics(operator)
     missing = (
         f"Read on {topic_prefix}contacts",
@@ -307,7 +302,7 @@ async def test_rights_that_are_missing_are_all_named_at_the_start(
     await secured.allow(operator.topics, topic_prefix, {"lookup": "lookup"}, but=missing)
     environ = secured.settings("SASL_SSL", "lookup") | small(topic_prefix) | TWILIO
     with pytest.raises(RightsError) as caught:
-        await lookup.serve(read_settings(environ, LookupSettings), Stop())  # type: ignore[arg-type] # made as that
+        await lookup.serve(read_settings(environ, LookupSettings), Stop())
     assert f"lookup as 'lookup' do all it has to. It lacks {', '.join(missing)}." in str(
         caught.value
     )
@@ -316,7 +311,7 @@ async def test_rights_that_are_missing_are_all_named_at_the_start(
 async def test_topics_that_may_not_be_made(secured: SecuredKafka, topic_prefix: str) -> None:
     """Without Create the error names the topics that lack, the right and the other way out."""
     environ = secured.settings("SASL_SSL", "ingest") | small(topic_prefix)
-    settings = read_settings(environ)
+    settings = read_settings(environ, ProgramSettings)
     await secured.allow(settings.topics, topic_prefix, {"ingest": "ingest"})
     with pytest.raises(TopicsError) as caught:
         await check_kafka(settings, "ingest")
@@ -335,13 +330,13 @@ async def test_a_right_that_is_taken_away_under_way(
 ) -> None:
     """The program ends by a fault that names the topic; what it had taken is not committed."""
     shape = small(topic_prefix, RETRY_DELAYS="10ms")
-    operator = read_settings(secured.settings("SASL_SSL") | shape)
+    operator = read_settings(secured.settings("SASL_SSL") | shape, ProgramSettings)
     await check_topics(operator)
     await secured.allow(operator.topics, topic_prefix, {"scheduler": "scheduler"})
     retry, due = operator.topics.retries[0][1].name, operator.topics.due.name
     denied = due if right == "Write" else retry
 
-    settings = read_settings(secured.settings("SASL_SSL", "scheduler") | shape)
+    settings = read_settings(secured.settings("SASL_SSL", "scheduler") | shape, ProgramSettings)
     group = f"{topic_prefix}scheduler"
     readiness, stop = Readiness("partitions"), Stop()
     publisher, upstream = Publisher(settings), Publisher(operator)

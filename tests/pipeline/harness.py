@@ -131,6 +131,13 @@ class Pipeline:
         with self.api as api:
             return list(api.results(job_id, **filters))
 
+    def says_held(self, account: str, cause: str, *, held: bool = True) -> bool:
+        """Whether every lookup that runs says that it holds an account for a cause, or does not."""
+        lookups = [p for p in self.stack.programs.values() if p.kind == "lookup" and p.running]
+        line = f'twilio_account_held{{account="{account}",cause="{cause}"}} {float(held)}'.encode()
+        # Where none runs nobody says anything.
+        return bool(lookups) and all(line in one.get("/metrics")[1] for one in lookups)
+
     def calls(self) -> list[Call]:
         """Every call that the simulator's ledger has."""
         return self.simulator.calls()

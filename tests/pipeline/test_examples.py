@@ -35,10 +35,7 @@ FILE = "Name,Phone\nAda,(415) 555-0100\nBob,+44 20 7946 0123\nCy,12\n"
 
 def commands(program: str) -> list[str]:
     """The README's commands that run a program, each on one line."""
-    blocks = re.findall(r"```console\n(.*?)```", README, flags=re.DOTALL)
-    lines = "".join(blocks).replace("\\\n", " ").splitlines()
-    found = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
-    return [line for line in found if re.search(rf"\b{program}\b", line)]
+    return [line for line, _ in commands_of(README) if re.search(rf"\b{program}\b", line)]
 
 
 @pytest.fixture(scope="module")

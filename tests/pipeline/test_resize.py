@@ -6,12 +6,11 @@ import subprocess
 import sys
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import NewPartitions
 
 from services.local.twilio.config import Latency, SimulatorConfig
-from services.runtime.kafka import make_admin
 from services.runtime.program import EXIT_FAULT
 from services.runtime.settings import ProgramSettings
+from tests.faults.topics import grow
 from tests.pipeline.books import PACKAGE, asked, assert_whole, paid_again
 from tests.pipeline.harness import GUARD_SECONDS, Pipeline, StartPipeline
 
@@ -67,21 +66,6 @@ def test_the_pipeline_goes_on_after_a_resize(start_pipeline: StartPipeline) -> N
     assert paid_again(pipeline.calls()) == 0
 
 
-async def grow(pipeline: Pipeline) -> None:
-    """What somebody does who does not know of the command."""
-    settings = ProgramSettings(
-        kafka_bootstrap_servers=pipeline.settings["KAFKA_BOOTSTRAP_SERVERS"],
-        kafka_topic_prefix=pipeline.settings["KAFKA_TOPIC_PREFIX"],
-    )
-    admin = make_admin(settings)
-    await admin.start()
-    try:
-        aligned = [topic.name for topic in settings.topics.all if topic.aligned]
-        await admin.create_partitions(dict.fromkeys(aligned, NewPartitions(AFTER)))
-    finally:
-        await admin.close()
-
-
 def test_topics_that_grow_under_lookup_stop_it(start_pipeline: StartPipeline) -> None:
     """It hears of them by itself, ends with the way out, and goes on when all start again."""
     pipeline = start_pipeline(
@@ -90,7 +74,11 @@ def test_topics_that_grow_under_lookup_stop_it(start_pipeline: StartPipeline) ->
         settings={"KAFKA_SESSION_TIMEOUT": "6s"},
         lookups=1,
     )
-    asyncio.run(grow(pipeline))
+    settings = ProgramSettings(
+        kafka_bootstrap_servers=pipeline.settings["KAFKA_BOOTSTRAP_SERVERS"],
+        kafka_topic_prefix=pipeline.settings["KAFKA_TOPIC_PREFIX"],
+    )
+    asyncio.run(grow(settings, AFTER))
     assert pipeline["lookup-1"].wait_ended(GUARD_SECONDS) == EXIT_FAULT
     assert "start every program again" in pipeline["lookup-1"].log.read_text(encoding="utf-8")
 

@@ -20,7 +20,7 @@ from services.runtime.kafka_topics import check_topics
 from services.runtime.settings import ProgramSettings
 from tests.pipeline.books import PACKAGE, assert_whole, paid_again
 from tests.pipeline.harness import TOKEN, Pipeline, StartPipeline
-from tests.secured_kafka import PROGRAMS, SecuredKafka
+from tests.secured_kafka import PROGRAMS, SecuredKafka, read_settings
 
 QUICK = SimulatorConfig(latency=Latency(median_seconds=0.01))
 
@@ -35,7 +35,7 @@ def guarded(
     kafka = SecuredKafka(secured)
     shape = {"KAFKA_TOPIC_PREFIX": topic_prefix, "KAFKA_PARTITIONS": "2", "RETRY_DELAYS": "200ms"}
     comes = kafka.settings("SASL_SSL") | shape
-    operator = ProgramSettings(**{name.lower(): value for name, value in comes.items()})  # type: ignore[arg-type] # as text
+    operator = read_settings(comes, ProgramSettings)
     plan = Plan(
         environ=without_settings(os.environ) | {"DATABASE_URL": postgres} | comes,
         settings={

@@ -19,10 +19,8 @@ WORKERS = ("lookup-1", "lookup-2")
 
 def wait_held(pipeline: Pipeline, account: str, cause: str) -> datetime:
     """Wait until every lookup says that it has stopped the account; no call may start from then."""
-    line = f'twilio_account_held{{account="{account}",cause="{cause}"}} 1.0'.encode()
     pipeline.wait_until(
-        f"every lookup has stopped {account}",
-        lambda: all(line in pipeline[name].get("/metrics")[1] for name in WORKERS),
+        f"every lookup has stopped {account}", lambda: pipeline.says_held(account, cause)
     )
     # What was sent before has arrived before an answer to this.
     pipeline.simulator.control.summary()

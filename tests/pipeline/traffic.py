@@ -5,23 +5,21 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import threading
 import uuid
 from collections.abc import Iterator, Sequence
-from types import TracebackType
-from typing import Self
 
 import httpx
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from tests.background import Background
 from tests.pipeline.harness import TOKEN, Pipeline
 
 _BEAT_SECONDS = 1.0
 _HTTP_SECONDS = 30.0
 
 
-class Traffic:
+class Traffic(Background):
     """A file, and records on `contacts.inbound`, about every second while the context lasts.
 
     Every number is asked for anew; the numbers come round again. What is refused is not sent
@@ -44,28 +42,15 @@ class Traffic:
         records: int,
         packages: str,
     ) -> None:
+        super().__init__()
         self._ingest = pipeline["ingest"].url
         self._servers = pipeline.settings["KAFKA_BOOTSTRAP_SERVERS"]
         self._topic = f"{pipeline.settings.get('KAFKA_TOPIC_PREFIX', '')}contacts.inbound"
         self._numbers: Iterator[str] = itertools.cycle(numbers)
         self._rows, self._records, self._packages = rows, records, packages
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._ended.set()
-        self._thread.join()
 
     async def _run(self) -> None:
+        """Send by both doors, beat after beat."""
         async with (
             AIOKafkaProducer(bootstrap_servers=self._servers) as producer,
             httpx.AsyncClient(timeout=_HTTP_SECONDS, trust_env=False) as http,

@@ -1,5 +1,4 @@
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -22,18 +21,10 @@ from services.ingest.parse_error import ParseError
 from services.ingest.settings import IngestSettings
 from services.ingest.tables.table import Found, Table
 from services.ingest.tally import Tally
+from tests.unit import judging
 from tests.unit.held_source import HeldScratch
 
-TERMS = Terms(
-    job_id=UUID(int=1),
-    source="shop",
-    account="main",
-    packages=(Package.BASIC, Package.CALLER_NAME),
-    fresh_for=60.0,
-    content="c" * 64,
-    sheet="",
-    accepted_at=datetime(2026, 1, 1, tzinfo=UTC),
-)
+TERMS = replace(judging.TERMS, packages=(Package.BASIC, Package.CALLER_NAME), fresh_for=60.0)
 
 
 def row(number: int, text: str, country: str | None = None, reference: str | None = None) -> Row:

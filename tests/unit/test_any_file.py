@@ -7,40 +7,26 @@ import gzip
 import io
 import json
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.contracts.codec import decode
 from services.contracts.messages import LookupRequest, RejectedContact
-from services.contracts.packages import Package
 from services.contracts.reject_reasons import SENTENCES
-from services.ingest.accept import Accepted, Judge, Terms
 from services.ingest.options import Options
-from services.ingest.parse import Contacts, open_contacts
+from services.ingest.parse import open_contacts
 from services.ingest.parse_error import ParseError
 from services.ingest.tally import Tally
 from tests.unit.held_source import HeldScratch, HeldSource, opened
+from tests.unit.judging import records_of
 from tests.unit.workbooks import workbook
 
 HEADINGS = ["Phone", "Country", "ID", "Note", "Other"]
 #: Has a cell under each heading that is read, so that a file without any other row has them too.
 FIRST: list[Any] = ["+12025550123", "US", "1", "x", "y"]
 OPTIONS = Options(default_country="US")
-TERMS = Terms(
-    job_id=UUID(int=1),
-    source="shop",
-    account="main",
-    packages=(Package.BASIC,),
-    fresh_for=60.0,
-    content="c" * 64,
-    sheet="",
-    accepted_at=datetime(2026, 1, 1, tzinfo=UTC),
-)
 
 
 def _csv(rows: list[list[Any]], delimiter: str = ",", encoding: str = "utf-8") -> bytes:
@@ -68,17 +54,6 @@ FORMATS: dict[str, tuple[Callable[[list[list[Any]]], bytes], int]] = {
 }
 
 
-def judged(contacts: Contacts) -> Iterator[LookupRequest | RejectedContact]:
-    """The record of each row."""
-    judge = Judge(TERMS)
-    for row in contacts.rows():
-        outcome = judge.judge(row)
-        if isinstance(outcome, Accepted):
-            yield decode(outcome.value, LookupRequest)
-        else:
-            yield decode(outcome.value, RejectedContact)
-
-
 CELL = (
     st.sampled_from(["+12025550124", "2025550124", "", " ", None, "n/a", "a\nb", "4.4E+11", "DE", 2025550124])
     | st.integers(-(10**6), 10**15 - 1)
@@ -101,7 +76,7 @@ def test_any_rows_are_accepted_or_rejected(
     contacts = open_contacts(HeldSource(data), OPTIONS, is_json=False)
     tally = Tally(HeldScratch)
     numbers = []
-    for record in judged(contacts):
+    for record in records_of(contacts):
         numbers.append(record.row)
         if isinstance(record, RejectedContact):
             assert record.reason in SENTENCES
@@ -145,7 +120,7 @@ def test_any_bytes_are_accepted_or_rejected(
     except ParseError:
         return
     records: list[LookupRequest | RejectedContact] = []
-    fault = _until_error(judged(contacts), records)
+    fault = _until_error(records_of(contacts), records)
     rows: list[tuple[int, list[str]]] = []
     reading = _until_error(iter(opened(data).rows()), rows)
     filled = [number for number, cells in rows if any(map(str.strip, cells))]

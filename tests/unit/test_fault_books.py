@@ -9,14 +9,15 @@ from uuid import UUID
 
 import pytest
 
-from services.contracts.codec import encode
+from services.contracts.codec import NewerVersionError, encode
 from services.contracts.dead_letters import make_dead_letter
 from services.contracts.messages import LookupRequest, LookupResult, Message
 from services.contracts.packages import Answer, Package
 from services.contracts.topics import topic_table
 from services.local.twilio.ledger import Call
 from services.runtime.kafka import partition_of
-from tests.faults.reconcile import Books, Contact, Loss, Stopped, reconcile
+from tests.faults.books import Books, Contact, Loss, Stopped
+from tests.faults.reconcile import reconcile
 from tests.faults.stored import Request, Stored
 from tests.faults.topics import Seen
 
@@ -265,3 +266,10 @@ def test_an_answer_that_was_cut_off_is_no_repeat_where_something_can_cut_it(*, c
     verdict = reconcile(replace(GOOD, calls=[first, ANSWERED], cuts=cuts))
     assert (verdict.repeats, verdict.cut) == (0, 1)
     assert (verdict.findings == []) is cuts
+
+
+def test_a_dead_letter_of_a_newer_version_is_not_passed_over() -> None:
+    """Nobody here writes such, and what it says of a contact would go unseen."""
+    newer = seen("lookup.dead-letters", 2, b'{"kind": "dead-letter/99"}')
+    with pytest.raises(NewerVersionError):
+        reconcile(replace(GOOD, records=[*GOOD.records, newer]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -22,15 +23,15 @@ from services.contracts.messages import (
     LookupRequest,
     RejectedContact,
 )
-from services.contracts.packages import Package
 from services.contracts.reject_reasons import SENTENCES
-from services.ingest.accept import Accepted, Judge, Rejected, Terms
+from services.ingest.accept import Judge, Rejected
 from services.ingest.columns import ColumnError
 from services.ingest.given_back import MAX_CELLS, MAX_CHARS, bounded
 from services.ingest.options import Options
 from services.ingest.parse import BadRow, Contacts, read_contacts
 from services.results.exports import RejectedCsv
 from tests.unit.held_source import opened
+from tests.unit.judging import TERMS, records_of
 
 NONE = Options()
 
@@ -40,33 +41,8 @@ def contacts_of(text: str | bytes, options: Options = NONE) -> Contacts:
     return read_contacts(opened(data, options.said(json=data.startswith(b"{"))), options)
 
 
-def outcomes(contacts: Contacts) -> list[LookupRequest | RejectedContact]:
-    """The records of a file's rows."""
-    terms = Terms(
-        job_id=UUID(int=1),
-        source="shop",
-        account="main",
-        packages=(Package.BASIC,),
-        fresh_for=60.0,
-        content="c" * 64,
-        sheet="",
-        accepted_at=datetime(2026, 1, 1, tzinfo=UTC),
-        phones=contacts.columns.phones,
-        kept=contacts.columns.kept,
-    )
-    judge = Judge(terms)
-    found: list[LookupRequest | RejectedContact] = []
-    for row in contacts.rows():
-        outcome = judge.judge(row)
-        if isinstance(outcome, Accepted):
-            found.append(decode(outcome.value, LookupRequest))
-        else:
-            found.append(decode(outcome.value, RejectedContact))
-    return found
-
-
 def rejected_of(contacts: Contacts) -> list[RejectedContact]:
-    return [record for record in outcomes(contacts) if isinstance(record, RejectedContact)]
+    return [record for record in records_of(contacts) if isinstance(record, RejectedContact)]
 
 
 def rejected_file(contacts: Contacts) -> str:
@@ -96,7 +72,7 @@ def stored(record: RejectedContact) -> dict[str, Any]:
 def test_columns_that_are_kept_ride_along() -> None:
     """Their cells stand in the record as they were, whatever they look like, in the order asked."""
     text = 'Phone,"Na""me",Formula,Other\n+12025550123," Zoë\n",\'=1+1,x\n+12025550124,%s\n'
-    [first, second] = outcomes(contacts_of(text, Options(keep=("formula", 'Na"me'))))
+    [first, second] = records_of(contacts_of(text, Options(keep=("formula", 'Na"me'))))
     assert isinstance(first, LookupRequest)
     assert isinstance(second, LookupRequest)
     assert list(first.extra.items()) == [("Formula", "=1+1"), ('Na"me', " Zoë\n")]
@@ -107,7 +83,7 @@ def test_columns_that_are_kept_ride_along() -> None:
 
 def test_without_columns_to_keep_nothing_rides_along() -> None:
     """A record is as small as it was."""
-    [record] = outcomes(contacts_of("Phone,Name\n+12025550123,Zoë\n"))
+    [record] = records_of(contacts_of("Phone,Name\n+12025550123,Zoë\n"))
     assert isinstance(record, LookupRequest)
     assert record.extra == {}
 
@@ -139,7 +115,7 @@ def test_a_row_with_too_much_to_keep_is_rejected() -> None:
     """The limit holds for each row, headings among it; the others go on."""
     most = "x" * (MAX_EXTRA_CHARS - len("Note"))
     text = f"Phone,Note\n+12025550123,{most}\n+12025550124,{most}x\n"
-    first, second = outcomes(contacts_of(text, Options(keep=("Note",))))
+    first, second = records_of(contacts_of(text, Options(keep=("Note",))))
     assert isinstance(first, LookupRequest)
     assert first.extra == {"Note": most}
     assert isinstance(second, RejectedContact)
@@ -249,7 +225,7 @@ def test_a_mended_row_is_accepted() -> None:
     file = rejected_file(contacts_of("Name,Phone,Note\nZoë,12,=x\n", options))
     again = contacts_of(file.replace(",12,", ",+12025550123,"), options)
     assert again.headings == ["Name", "Phone", "Note"]
-    [record] = outcomes(again)
+    [record] = records_of(again)
     assert isinstance(record, LookupRequest)
     assert (record.phone, record.extra) == ("+12025550123", {"Note": "=x"})
 
@@ -258,14 +234,14 @@ def test_our_columns_may_stand_anywhere_or_be_gone() -> None:
     """Whoever mends a file may move our columns, or remove some."""
     again = contacts_of("Phone,rejected.way_out,Name, rejected.row \n+12025550123,x,Zoë,7\n")
     assert again.headings == ["Phone", "Name"]
-    [record] = outcomes(again)
+    [record] = records_of(again)
     assert isinstance(record, LookupRequest)
 
 
 def test_a_row_that_only_we_wrote_in_is_empty() -> None:
     """A row whose own cells were all removed is left out, as any blank one."""
     again = contacts_of("rejected.row,Phone\n7,\n8,+12025550123\n")
-    assert [type(record) for record in outcomes(again)] == [LookupRequest]
+    assert [type(record) for record in records_of(again)] == [LookupRequest]
 
 
 def test_a_file_without_headings_comes_back_with_its_letters() -> None:
@@ -280,7 +256,7 @@ def test_a_file_without_headings_comes_back_with_its_letters() -> None:
 def test_rows_longer_than_the_first_of_a_file_without_headings_can_be_mended() -> None:
     """No header says how long its rows are, so the letters that we wrote do not either."""
     file = rejected_file(contacts_of("+12025550123\n12,GB,x\n"))
-    [record] = outcomes(contacts_of(file.replace(",12,", ",+12025550124,")))
+    [record] = records_of(contacts_of(file.replace(",12,", ",+12025550124,")))
     assert isinstance(record, LookupRequest)
     named = contacts_of("rejected.row,A,Phone\n7,x,+12025550123,y\n")
     assert [record.reason for record in rejected_of(named)] == ["too-many-cells"]
@@ -289,7 +265,7 @@ def test_rows_longer_than_the_first_of_a_file_without_headings_can_be_mended() -
 def test_apostrophes_in_json_are_the_senders() -> None:
     """JSON is no spreadsheet's: a text there means what it says."""
     data = b'{"Phone": "+12025550123", "Note": "\'=x"}\n'
-    [record] = outcomes(contacts_of(data, Options(keep=("Note",))))
+    [record] = records_of(contacts_of(data, Options(keep=("Note",))))
     assert isinstance(record, LookupRequest)
     assert record.extra == {"Note": "'=x"}
 
@@ -346,22 +322,9 @@ def test_a_reason_of_a_later_release_has_no_sentence() -> None:
 def test_a_fault_of_our_own_gives_the_row_back_too() -> None:
     """A row that our code failed on is given back as any other, its other numbers left out."""
     contacts = contacts_of("Home,Work\n12,+12025550123\n", Options(phone_column=("Home", "Work")))
-    terms_of = contacts.columns
     row = next(contacts.rows())
     assert not isinstance(row, BadRow)
-    judge = Judge(
-        Terms(
-            job_id=UUID(int=1),
-            source="shop",
-            account="main",
-            packages=(Package.BASIC,),
-            fresh_for=0.0,
-            content="c" * 64,
-            sheet="",
-            accepted_at=datetime(2026, 1, 1, tzinfo=UTC),
-            phones=terms_of.phones,
-        )
-    )
+    judge = Judge(replace(TERMS, phones=contacts.columns.phones))
     outcome = judge.reject(row, "internal-error")
     assert isinstance(outcome, Rejected)
     assert decode(outcome.value, RejectedContact).cells == ("12", "")
