@@ -30,6 +30,8 @@ _UPLOAD_SECONDS = 1800
 _NOT_LET_IN = {401, 403}
 _AWAY = {502, 503, 504}
 _FAULTS = 500
+#: The program was there, and ended or closed the connection.
+_BROKEN_OFF = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 
 
 class RefusedError(CommandError):
@@ -194,6 +196,12 @@ class Api:
         raise self._refused(answer, said or {})
 
     def _away(self, error: httpx.TransportError) -> CommandError:
+        if isinstance(error, _BROKEN_OFF):
+            return CommandError(
+                f"{self.program} broke off before it answered ({type(error).__name__}); its log "
+                "says why. Give the same command again: what was done is not done twice.",
+                UNAVAILABLE,
+            )
         what = "in time" if isinstance(error, httpx.TimeoutException) else "at all"
         return CommandError(
             f"{self.program} does not answer {what} at {self._url} "

@@ -6,6 +6,10 @@ before it, with which spreadsheets mark text, unless it is a plain number: `+141
 `-12.50` are no formulas, and stay as every program reads them. Apostrophes that stand there
 already get one more, so that taking one off gives back what was.
 
+Spreadsheets of half the world separate cells by semicolons, the other half by commas, and
+whichever the file has, the other kind cuts its cells there and at line breaks, quoted or not.
+So what follows such a place within a cell is looked at as if it began one.
+
 What a formula begins with is OWASP's list under "CSV injection", full-width signs included.
 """
 
@@ -17,10 +21,15 @@ import re
 #: again; ingest passes over them.
 REJECTED_COLUMNS = ("rejected.row", "rejected.column", "rejected.reason", "rejected.way_out")
 
-_SIGNS = "=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20"
-_FORMULA = re.compile(rf"'*[{_SIGNS}]")
-_NUMBER = re.compile(r"[+-][0-9]+(?:[.,][0-9]+)?")
-_MARKED = re.compile(rf"'+[{_SIGNS}]")
+_SIGNS = "=+\\-@\uff1d\uff0b\uff0d\uff20"
+_CUTS = ",;\t\r\n"
+_NUMBER = r"[+-][0-9]+(?:[.,][0-9]+)?"
+_PLAIN = re.compile(_NUMBER)
+_FORMULA = re.compile(rf"'*[{_SIGNS}\t\r\n]")
+_MARKED = re.compile(rf"'+[{_SIGNS}\t\r\n]")
+# White space and quotes may stand before a sign that begins a cell after a cut.
+_FORMULA_WITHIN = re.compile(rf"""([{_CUTS}]["\s]*)(?!{_NUMBER}(?:[{_CUTS}]|\Z))('*[{_SIGNS}])""")
+_MARKED_WITHIN = re.compile(rf"""([{_CUTS}]["\s]*)'('*[{_SIGNS}])""")
 
 
 def neutral(cell: str) -> str:
@@ -28,10 +37,12 @@ def neutral(cell: str) -> str:
 
     >>> neutral("=1+1"), neutral("+14155550100"), neutral("+1 415 555 0100")
     ("'=1+1", '+14155550100', "'+1 415 555 0100")
+    >>> neutral("Smith; =1+1")
+    "Smith; '=1+1"
     """
-    if _FORMULA.match(cell) and not _NUMBER.fullmatch(cell):
-        return f"'{cell}"
-    return cell
+    begins = _FORMULA.match(cell) and not _PLAIN.fullmatch(cell)
+    marked = _FORMULA_WITHIN.sub(r"\1'\2", cell)
+    return f"'{marked}" if begins else marked
 
 
 def plain(cell: str) -> str:
@@ -40,4 +51,5 @@ def plain(cell: str) -> str:
     >>> plain("'=1+1"), plain("O'Brien"), plain("'quoted'")
     ('=1+1', "O'Brien", "'quoted'")
     """
-    return cell[1:] if _MARKED.match(cell) else cell
+    begun = cell[1:] if _MARKED.match(cell) else cell
+    return _MARKED_WITHIN.sub(r"\1\2", begun) if _MARKED_WITHIN.search(begun) else begun

@@ -185,7 +185,8 @@ def _possible(digits: str, region: str | None, extension: str | None) -> Phone |
 def _phone(
     number: phonenumbers.PhoneNumber, home: str | None, extension: str | None
 ) -> Phone | Rejection:
-    e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    # E.164 is no more than these; `format_number` finds it at twice the cost.
+    e164 = f"+{number.country_code}{phonenumbers.national_significant_number(number)}"
     if len(e164) - 1 > _MOST_DIGITS:
         return Rejection("too-long")
     if len(e164) - 1 < _FEWEST_DIGITS:

@@ -36,7 +36,7 @@ async def check_whole(contacts: Contacts) -> None:
     Raises:
         ParseError: It cannot be taken.
     """
-    rows = contacts.rows()
+    rows = contacts.filled()
     while await asyncio.to_thread(_skip, rows, _READ_BATCH):
         pass
 
@@ -120,7 +120,7 @@ def _judge(row: Row | BadRow, judge: Judge) -> Accepted | Rejected:
         return judge.reject(row, "internal-error")
 
 
-def _skip(rows: Iterator[Row | BadRow], count: int) -> bool:
+def _skip(rows: Iterator[object], count: int) -> bool:
     """Read rows, and hold none of them; tells whether there may be more."""
     return sum(1 for _ in islice(rows, count)) == count
 

@@ -24,6 +24,8 @@ _BACKLOG = 2048
 #: Bytes of a request's line and headers, or of what follows a chunked body: they are kept in
 #: memory, and the parser takes any number of them.
 _LARGEST_HEAD = 64 * 1024
+#: Seconds in which a head must be whole, from the connection on, or from its first byte.
+_LONGEST_HEAD = 30.0
 
 
 class PortTakenError(FaultError):
@@ -46,6 +48,43 @@ class _Protocol(HttpToolsProtocol):
 
     #: Bytes that came since something was whole.
     _pending = 0
+    #: Runs while a head is waited for.
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(
+        self,
+        transport: asyncio.Transport,  # type: ignore[override]  # as uvicorn narrows it
+    ) -> None:
+        """Wait for the first head."""
+        super().connection_made(transport)
+        self._wait_for_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no longer."""
+        self._end_wait()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        """Wait for the rest of a head."""
+        super().on_message_begin()
+        if self._timer is None:
+            self._wait_for_head()
+
+    def _wait_for_head(self) -> None:
+        self._timer = self.loop.call_later(_LONGEST_HEAD, self._give_up)
+
+    def _end_wait(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _give_up(self) -> None:
+        answered = self.cycle is None or self.cycle.response_complete  # type: ignore[redundant-expr]  # None at first
+        if not answered:
+            # The head of a next request, while the one before is still answered.
+            self._wait_for_head()
+        elif not self.transport.is_closing():
+            self.send_400_response(f"The head was not whole within {_LONGEST_HEAD:g} s.")
 
     def data_received(self, data: bytes) -> None:
         """Take what came, unless it is a head that is too large."""
@@ -55,8 +94,9 @@ class _Protocol(HttpToolsProtocol):
             self.send_400_response(f"The head is over {_LARGEST_HEAD} bytes.")
 
     def on_headers_complete(self) -> None:
-        """Count anew."""
+        """Count anew, and wait no longer."""
         self._pending = 0
+        self._end_wait()
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:

@@ -43,7 +43,8 @@ UNREADABLE = ProblemType(
     "unreadable",
     400,
     "The request cannot be read",
-    "What was sent is no HTTP, its head is over 64 KiB, or its body is no text in UTF-8.",
+    "What was sent is no HTTP, its head is over 64 KiB or not whole within 30 s, or its body is no "
+    "text in UTF-8.",
     "Mend the client; JSON is sent in UTF-8.",
 )
 UNAUTHORIZED = ProblemType(

@@ -9,6 +9,7 @@ import pytest
 from fastapi import Request
 from prometheus_client import CollectorRegistry
 
+from services.runtime import http
 from services.runtime.api import Tokens, make_api
 from services.runtime.health import Readiness
 from services.runtime.http import serve_http
@@ -73,3 +74,46 @@ async def test_a_wish_for_another_protocol_is_not_heard() -> None:
         b"Upgrade: websocket\r\n\r\n"
     )
     assert head[0] == b"HTTP/1.1 200 OK"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"", b"GET /livez HT", b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\nGET /livez HTTP/1.1\r\nHost:"],
+    ids=["nothing", "the first", "a next one"],
+)
+async def test_a_head_that_does_not_end_is_given_up(
+    sent: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection on which nothing comes, or half a head, is not held for ever."""
+    monkeypatch.setattr("services.runtime.http._LONGEST_HEAD", 0.1)
+    head, body = await _exchange(sent)
+    last = body if sent.startswith(b"GET /livez HTTP") else b"\r\n".join(head)
+    assert b"HTTP/1.1 400 Bad Request" in last
+    assert b"The head was not whole within 0.1 s." in body
+
+
+async def test_an_answer_under_way_outlasts_the_head_of_a_next_request(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Waiting for a next head breaks no answer off."""
+    given_up = asyncio.Event()
+
+    class Watched(http._Protocol):
+        def _give_up(self) -> None:
+            super()._give_up()
+            given_up.set()
+
+    monkeypatch.setattr(http, "_Protocol", Watched)
+    monkeypatch.setattr(http, "_LONGEST_HEAD", 0.1)
+    app = make_api("results", Readiness(), CollectorRegistry(), Tokens({}), "Test")
+
+    @app.get("/late")
+    async def late() -> str:
+        await given_up.wait()
+        return "late"
+
+    async with serve_http(app, "127.0.0.1", 0, 1) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /late HTTP/1.1\r\nHost: x\r\n\r\nGET /late")
+        assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+        writer.close()

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 
 import pytest
 from hypothesis import given
@@ -21,14 +22,19 @@ AWKWARD = st.text(st.sampled_from("'\"=+-@,;\t\r\n1. a\uff1d"), max_size=8)
         ("+1 415 555 0100", "'+1 415 555 0100"),
         ("-2+3", "'-2+3"),
         ("@SUM(A1)", "'@SUM(A1)"),
-        ("\t=1", "'\t=1"),
-        ("\r=1", "'\r=1"),
-        ("\n=1", "'\n=1"),
+        ("\t1", "'\t1"),
+        ("\r1", "'\r1"),
+        ("\n=1", "'\n'=1"),
         ("\uff1d1+1", "'\uff1d1+1"),
         ("'=1+1", "''=1+1"),
         ("'+1", "''+1"),
         ("+", "'+"),
-        ("-5\n=1+1", "'-5\n=1+1"),
+        ("-5\n=1+1", "'-5\n'=1+1"),
+        ("a;=1+1", "a;'=1+1"),
+        ("a, '=1+1", "a, ''=1+1"),
+        ('a;"=1+1', "a;\"'=1+1"),
+        ("a;+14155550100;-1", "a;+14155550100;-1"),
+        ("+4;@x", "'+4;'@x"),
         ("+14155550100", "+14155550100"),
         ("-12.50", "-12.50"),
         ("-12,50", "-12,50"),
@@ -53,11 +59,15 @@ def test_taking_the_mark_off_gives_back_what_was(cell: str) -> None:
 
 @given(CELLS | AWKWARD)
 def test_nothing_written_is_a_formula(cell: str) -> None:
-    """A written cell begins with none of the signs, unless it is a sign and digits alone."""
-    written = neutral(cell)
-    if written and written[0] in "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20":
-        assert written[0] in "+-"
-        assert written[1:].replace(".", "").replace(",", "").isdecimal()
+    """Wherever a spreadsheet cuts a written cell, no piece is a sign and more than a number.
+
+    White space and quotes before a later piece count as nothing.
+    """
+    first, *later = re.split("[,;\t\r\n]", neutral(cell))
+    number = re.fullmatch("[+-][0-9]+([.,][0-9]+)?", neutral(cell))
+    for piece in () if number else (first, *(text.lstrip('" ') for text in later)):
+        if piece and piece[0] in "=+-@\uff1d\uff0b\uff0d\uff20":
+            assert re.fullmatch("[+-][0-9]+([.,][0-9]+)?", piece)
 
 
 @given(st.lists(st.lists(CELLS | AWKWARD, min_size=1, max_size=5), max_size=5))

@@ -89,7 +89,8 @@ BROKEN = httpx.RemoteProtocolError("peer closed connection")
     ("answer", "code", "said"),
     [
         ([CSV[:20], BROKEN], 69, "broke off in the middle"),
-        (BROKEN, 69, "does not answer at all"),
+        (BROKEN, 69, "broke off before it answered"),
+        (httpx.ConnectError("refused"), 69, "does not answer at all"),
         ((500, {"title": "Fault"}), 70, "Fault"),
         ("<html>", 70, "is not the API of results"),
     ],
