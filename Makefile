@@ -45,8 +45,8 @@ test-unit: $(DEV) ## Run the tests that need nothing but this process (seconds)
 	$(BIN)/python -m pytest tests/unit tests/contracts
 
 .PHONY: test-faults
-test-faults: $(DEV) ## Run every case of tests/faults (an hour)
-	$(BIN)/python -m pytest tests/faults -m ""
+test-faults: $(DEV) ## Run every case of tests/faults, and what else takes long (half an hour)
+	$(BIN)/python -m pytest tests/faults tests/pipeline/test_adaptive_limit.py -m ""
 
 .PHONY: soak
 soak: $(DEV) ## Mix faults at random for MINUTES=n, by a SEED=n that is printed

@@ -234,6 +234,16 @@ _WAYS = (
     *_ways("kafka", "ingest", "scheduler", "results"),
     *_ways("postgres", *WORKERS, "results"),
     *_ways("twilio", *WORKERS, settings=PATIENT, cuts=True),
+    Case(
+        "the way from ingest to postgres cut while a file comes in",
+        (
+            *_once(
+                "way_cut", "postgres", meanwhile=_once("upload", when=NOW, rows=200, status=503)
+            ),
+            *_once("upload", when=NOW, rows=200),
+        ),
+        through={"postgres": ("ingest",)},
+    ),
 )
 
 _RECORDS = (

@@ -30,7 +30,7 @@ _STEPS = 10_000
 _A_SECOND = 30
 _NUMBERS = 7_000_000
 #: The share by which a program's memory may grow once it is warm.
-_GROWTH = 0.1
+GROWTH = 0.1
 
 
 def numbers(count: int) -> Iterator[str]:
@@ -58,11 +58,11 @@ def soak(minutes: float, seed: int, directory: Path) -> bool:
     for name, share in grown.items():
         print(f"memory of {name}: {'too few samples' if share is None else f'{share:+.1%}'}")
     print(json.dumps(outcome.figures, indent=2))
-    too_much = [name for name, share in grown.items() if share is not None and share > _GROWTH]
+    too_much = [name for name, share in grown.items() if share is not None and share > GROWTH]
     for finding in outcome.verdict.findings:
         print(f"WRONG: {finding}")
     for name in too_much:
-        print(f"WRONG: {name} grows by more than {_GROWTH:.0%} once it is warm")
+        print(f"WRONG: {name} grows by more than {GROWTH:.0%} once it is warm")
     return not outcome.verdict.findings and not too_much
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 from datetime import datetime, timedelta
 
+import pytest
+
 from services.local.twilio.config import Account, Latency, SimulatorConfig
 from services.local.twilio.ledger import Call
 from tests.pipeline.books import PACKAGE, asked, paid_again
@@ -39,6 +41,7 @@ def most_under_way(calls: list[Call]) -> int:
     return max(itertools.accumulate(step for _, step in steps))
 
 
+@pytest.mark.more_faults
 def test_lookup_keeps_to_what_twilio_takes(start_pipeline: StartPipeline) -> None:
     """Beyond it there is one call of each process at a time; and what comes back is used again.
 
