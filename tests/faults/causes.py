@@ -242,8 +242,9 @@ def refused(scene: Scene, step: Step) -> Iterator[None]:
     yield
     scene.noted.stops.append(Stopped(account, since, datetime.now(UTC)))
     control.set_account(account, state="ok")
-    _await_held(scene, account, held=False)
+    # From here on, the probe has to find it out.
     scene.healed("Twilio")
+    _await_held(scene, account, held=False)
 
 
 def _await_held(scene: Scene, account: str, *, held: bool) -> None:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from pathlib import Path
 
 import asyncpg
@@ -145,7 +146,11 @@ def _figures(scene: Scene, books: Books, verdict: Verdict) -> dict[str, object]:
         figures["answers cut on the way"] = verdict.cut
     if scene.noted.fell:
         figures["ended by themselves"] = scene.noted.fell
-    placed = sorted((call.started, partition(books, call.number)) for call in books.calls)
+    placed = sorted(
+        (call.started, partition(books, call.number))
+        for call in books.calls
+        if call.packages  # else a probe
+    )
     starts = [start for start, _ in placed]
     if moved := [
         _after_a_pause([start for start, its in placed if its in loss.partitions], loss.at)
@@ -158,6 +163,13 @@ def _figures(scene: Scene, books: Books, verdict: Verdict) -> dict[str, object]:
         for healed in scene.noted.healed
     ]:
         figures["flowing again, s"] = flowing
+    if refused := sorted(
+        call.started
+        for call in books.calls
+        if call.packages and call.status == HTTPStatus.UNAUTHORIZED
+    ):
+        # From the first that was refused to the last that any process sent.
+        figures["account stopped, s"] = _after(refused[-1:], refused[0]) or 0.0
     figures["SIGTERM to exit, s"] = {
         name: round(max(s for n, s in scene.noted.exits if n == name), 2)
         for name in sorted({name for name, _ in scene.noted.exits})
