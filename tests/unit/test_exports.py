@@ -132,7 +132,7 @@ def test_no_text_of_others_is_a_formula() -> None:
     [row] = written(job("Note"), hostile)
     assert (row["reference"], row["column"], row["Note"]) == ("'=1+1", "'@x", "'+1|calc")
     assert row["caller_name.caller_name"] == "'-2+3"
-    assert row["caller_name.caller_type"] == "'\t="
+    assert row["caller_name.caller_type"] == "'\t'="
     assert row["phone"] == "+14155550100"
 
 
