@@ -59,8 +59,14 @@ def server_directory() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[str]:
     """Bootstrap servers of a real Kafka that all tests share: use `topic_prefix` with it."""
-    with _temporary_directory() as directory, KafkaServer(directory) as server:
-        yield server.bootstrap_servers
+    with _temporary_directory() as directory:
+        server = KafkaServer(directory)
+        server.start()
+        try:
+            yield server.bootstrap_servers
+        finally:
+            # An orderly stop writes down the logs of all tests, which nobody reads: a minute.
+            server.kill()
 
 
 @pytest.fixture

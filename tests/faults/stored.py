@@ -20,6 +20,14 @@ from tests.background import Background
 Counts = Mapping[tuple[UUID, str], int]
 
 _EVERY = 0.2
+#: What a connection that ends raises, the last where it ends in the middle of an operation.
+_AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
 _SNAPSHOT = """
 SELECT 'rows' AS source, job_id, state, count(*) AS n FROM requests GROUP BY job_id, state
 UNION ALL
@@ -118,14 +126,14 @@ class Sampler(Background):
         while not self._ended.is_set():
             try:
                 connection = await asyncpg.connect(self._url, timeout=2, command_timeout=5)
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            except _AWAY:
                 await asyncio.sleep(_EVERY)
                 continue
             try:
                 while not self._ended.is_set():
                     self._note(await connection.fetch(_SNAPSHOT))
                     await asyncio.sleep(_EVERY)
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            except _AWAY:
                 continue
             finally:
                 connection.terminate()
