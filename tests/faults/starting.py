@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import tempfile
@@ -25,6 +26,7 @@ from tests.faults.feeding import Feeder
 from tests.faults.proxy import Proxy
 from tests.faults.scene import Scene
 from tests.faults.stored import Sampler
+from tests.faults.topics import remove
 from tests.pipeline.books import PACKAGE
 from tests.pipeline.harness import TOKEN, Pipeline
 
@@ -123,6 +125,7 @@ def start_case(
         durable=False,
     )
     system = Stack(directory / "system", plan)
+    stack.callback(_remove_topics, servers, settings)
     stack.push(lambda kind, *_: _end(system, kill=kind is not None))
     system.start_servers()
     for name in (*case.started, *case.later):
@@ -186,6 +189,11 @@ def _proxies(
         for name in programs:
             system.programs[name].environ[setting] = value
     return proxies
+
+
+def _remove_topics(servers: Servers, settings: ProgramSettings) -> None:
+    servers.mend()
+    asyncio.run(remove(settings))
 
 
 def _end(system: Stack, *, kill: bool) -> None:

@@ -107,6 +107,16 @@ async def append(settings: ProgramSettings, records: Iterable[Seen]) -> list[See
     return appended
 
 
+async def remove(settings: ProgramSettings) -> None:
+    """Remove every topic: a broker that was killed goes over all it has before it serves any."""
+    admin = make_admin(settings)
+    await admin.start()
+    try:
+        await admin.delete_topics([topic.name for topic in settings.topics.all])
+    finally:
+        await admin.close()
+
+
 async def grow(settings: ProgramSettings, partitions: int) -> None:
     """Give the aligned topics so many partitions, as somebody does who knows of no command."""
     admin = make_admin(settings)
