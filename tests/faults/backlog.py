@@ -21,11 +21,12 @@ from pathlib import Path
 
 from aiokafka import AIOKafkaProducer
 
+from services.contracts.topics import Topic
 from services.local.environment import without_settings
 from services.local.stack import Plan, Stack
 from services.runtime.settings import ProgramSettings
-from tests.faults.memory import Memory, draw, growth
-from tests.faults.soak import GROWTH, numbers
+from tests.faults.memory import Memory, draw, judge
+from tests.faults.soak import NUMBERS, numbers
 from tests.faults.topics import ends_of
 from tests.pipeline.books import PACKAGE
 
@@ -52,7 +53,7 @@ class Backlog:
         self._settings = ProgramSettings(
             kafka_bootstrap_servers=stack.kafka.bootstrap_servers, kafka_partitions=_PARTITIONS
         )
-        self._numbers = enumerate(numbers(7_000_000))
+        self._numbers = enumerate(numbers(NUMBERS))
         self._handed_in = 0
 
     def hand_in(self, count: int) -> float:
@@ -65,15 +66,16 @@ class Backlog:
 
     def taken(self) -> int:
         """Contacts that stand on `contacts`."""
-        name = self._settings.topics.contacts.name
-        ends = asyncio.run(ends_of(self._settings))
-        return sum(end for (topic, _), end in ends.items() if topic == name)
+        return self._records(self._settings.topics.contacts)
 
     def ended(self) -> int:
         """Contacts whose end stands on Kafka."""
+        return self._records(self._settings.topics.results, self._settings.topics.dead_letters)
+
+    def _records(self, *topics: Topic) -> int:
+        names = {topic.name for topic in topics}
         ends = asyncio.run(ends_of(self._settings))
-        finals = {self._settings.topics.results.name, self._settings.topics.dead_letters.name}
-        return sum(end for (topic, _), end in ends.items() if topic in finals)
+        return sum(end for (name, _), end in ends.items() if name in names)
 
     def see_ends(self) -> float:
         """Wait until contacts have their ends again; gives the seconds."""
@@ -84,14 +86,11 @@ class Backlog:
     def _until(self, what: str, done: Callable[[], bool]) -> None:
         until = time.monotonic() + _GUARD_SECONDS
         while not done():
-            self._stack_is_well()
+            for program in self._stack.programs.values():
+                program.check()
             if time.monotonic() > until:
                 raise SystemExit(f"not within {_GUARD_SECONDS:g} s: {what}")
             time.sleep(_LOOK_SECONDS)
-
-    def _stack_is_well(self) -> None:
-        for program in self._stack.programs.values():
-            program.check()
 
     async def _produce(self, count: int) -> None:
         producer = AIOKafkaProducer(
@@ -137,14 +136,9 @@ def backlog(part: str, contacts: int, directory: Path) -> bool:
         # What waits is not waited for.
         stack.kill()
     draw(memory.curves, directory / "memory.svg")
-    well = True
-    for name, curve in memory.curves.items():
-        share, most = growth(curve), max(size for _, size in curve) / 2**20
-        print(
-            f"memory of {name}: {'too few samples' if share is None else f'{share:+.1%}'}, {most:.0f} MiB"
-        )
-        well &= share is None or share <= GROWTH
-    return well
+    lines, findings = judge(memory.curves)
+    print("\n".join([*lines, *(f"WRONG: {finding}" for finding in findings)]))
+    return not findings
 
 
 def main() -> int:

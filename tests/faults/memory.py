@@ -11,6 +11,8 @@ from services.local.programs import Program
 from tests.background import Background
 
 _EVERY_SECONDS = 1.0
+#: The share by which a program's memory may grow once it is warm.
+_GROWTH = 0.1
 _PAGE = 4096
 _COLOURS = ("#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#9c6b4e", "#a463f2")
 _WIDTH, _HEIGHT, _LEFT, _ROW = 900, 360, 60, 18
@@ -59,6 +61,19 @@ def growth(curve: Sequence[tuple[float, int]]) -> float | None:
         for part in (curve[third : 2 * third], curve[2 * third :])
     )
     return last / second - 1
+
+
+def judge(curves: Mapping[str, Curve]) -> tuple[list[str], list[str]]:
+    """Give a line on the memory of each program, and a finding for each that grows once warm."""
+    lines: list[str] = []
+    findings: list[str] = []
+    for name, curve in curves.items():
+        share, most = growth(curve), max((size for _, size in curve), default=0) / 2**20
+        grown = "too few samples" if share is None else f"{share:+.1%}"
+        lines.append(f"memory of {name}: {grown}, {most:.0f} MiB at most")
+        if share is not None and share > _GROWTH:
+            findings.append(f"{name} grows by more than {_GROWTH:.0%} once it is warm")
+    return lines, findings
 
 
 def draw(curves: Mapping[str, Curve], file: Path) -> None:

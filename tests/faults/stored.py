@@ -14,20 +14,15 @@ import asyncpg
 from services.contracts.packages import Answers
 from services.contracts.turns import UNFINISHED
 from services.results.request_table import read_answers
+from services.runtime.database import UNAVAILABLE
 from tests.background import Background
 
 #: By job and state.
 Counts = Mapping[tuple[UUID, str], int]
 
 _EVERY = 0.2
-#: What a connection that ends raises, the last where it ends in the middle of an operation.
-_AWAY = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-)
+#: What a connection raises that cannot be had, ends, or is refused something for now.
+_AWAY = (*UNAVAILABLE, asyncpg.PostgresError)
 _SNAPSHOT = """
 SELECT 'rows' AS source, job_id, state, count(*) AS n FROM requests GROUP BY job_id, state
 UNION ALL
